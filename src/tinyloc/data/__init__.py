@@ -1,0 +1,1 @@
+"""Recordings, where they come from, and how they become windows."""

@@ -112,49 +112,53 @@ class Checkpoint:
         data = bytes(safetensors.numpy.save(tensors, {"tinyloc": json.dumps(about, allow_nan=False)}))
         return data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
+    @classmethod
+    def load(cls, path: Path) -> Checkpoint:
+        """Read a checkpoint. Raises ModelFileError, one line, for anything that is not a whole one."""
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from error
+        try:
+            return cls.from_bytes(data)
+        except ModelFileError as error:
+            raise ModelFileError(
+                f"{path}: {error.message}", hint="Train it again, or copy it again."
+            ) from None
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises ModelFileError, one line, for anything that is not a whole one."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        return from_bytes(data)
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error.message}", hint="Train it again, or copy it again.") from None
-
-
-def from_bytes(data: bytes) -> Checkpoint:
-    """The checkpoint in a file's bytes. Raises ModelFileError."""
-    about = _about(data)
-    if about.get("format") != FORMAT:
-        raise ModelFileError("not a tinyloc checkpoint")
-    if about.get("version") != VERSION:
-        raise ModelFileError(f"checkpoint version {about.get('version')!r}, and this reads version {VERSION}")
-    digest = str(about.get("sha256"))
-    zeroed = data.replace(digest.encode(), _NO_DIGEST.encode(), 1)
-    if hashlib.sha256(zeroed).hexdigest() != digest:
-        raise ModelFileError("altered or damaged: its checksum does not match")
-    family = FAMILIES.get(str(about.get("family")))
-    if family is None:
-        raise ModelFileError(f"model family {about.get('family')!r} is none of {', '.join(FAMILIES)}")
-    try:
-        tensors = safetensors.numpy.load(data)
-        parts = [tensors.pop(_SCALING + part) for part in ("table", "offset", "gain")]
-        return Checkpoint(
-            config=family(**about["config"]),
-            scaling=InputScaling(about["scaling"], *parts),
-            weights=tensors,
-            rooms=tuple(about["rooms"]),
-            access_points=tuple(about["access_points"]),
-            window_steps=about["window_steps"],
-            seconds_per_step=about["seconds_per_step"],
-            state=about["state"],
-            training=about["training"],
-        )
-    except (UsageError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
-        raise ModelFileError(f"its parts do not fit together ({error})") from error
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Checkpoint:
+        """The checkpoint in a file's bytes. Raises ModelFileError."""
+        about = _about(data)
+        if about.get("format") != FORMAT:
+            raise ModelFileError("not a tinyloc checkpoint")
+        if about.get("version") != VERSION:
+            raise ModelFileError(
+                f"checkpoint version {about.get('version')!r}, and this reads version {VERSION}"
+            )
+        digest = str(about.get("sha256"))
+        zeroed = data.replace(digest.encode(), _NO_DIGEST.encode(), 1)
+        if hashlib.sha256(zeroed).hexdigest() != digest:
+            raise ModelFileError("altered or damaged: its checksum does not match")
+        family = FAMILIES.get(str(about.get("family")))
+        if family is None:
+            raise ModelFileError(f"model family {about.get('family')!r} is none of {', '.join(FAMILIES)}")
+        try:
+            tensors = safetensors.numpy.load(data)
+            parts = [tensors.pop(_SCALING + part) for part in ("table", "offset", "gain")]
+            return cls(
+                config=family(**about["config"]),
+                scaling=InputScaling(about["scaling"], *parts),
+                weights=tensors,
+                rooms=tuple(about["rooms"]),
+                access_points=tuple(about["access_points"]),
+                window_steps=about["window_steps"],
+                seconds_per_step=about["seconds_per_step"],
+                state=about["state"],
+                training=about["training"],
+            )
+        except (UsageError, KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+            raise ModelFileError(f"its parts do not fit together ({error})") from error
 
 
 def _about(data: bytes) -> dict[str, Any]:

@@ -152,9 +152,8 @@ class Mamba(nn.Module):
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Copies of the weights by the names of the contract, float32."""
-        return {
-            name: value.detach().cpu().numpy().astype(np.float32) for name, value in self.state_dict().items()
-        }
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
+        return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     @classmethod
     def from_weights(cls, config: MambaConfig, weights: Mapping[str, npt.NDArray[np.float32]]) -> Mamba:

@@ -73,7 +73,44 @@ class InputScaling:
     @property
     def ignored(self) -> npt.NDArray[np.bool_]:
         """[P] True where the access point was never heard in training (gain 0)."""
-        return self.gain == 0
+        return np.equal(self.gain, 0)
+
+    @classmethod
+    def fit(cls, kind: Kind, windows: Windows) -> InputScaling:
+        """Fit a scaling on training windows, and on nothing else.
+
+        minmax: all access points share one line from the fill (-120 dBm -> 0) to the strongest heard (-> 1).
+        zscore: each access point by its own mean and standard deviation, "not heard" counted as 3 dB below the
+        weakest signal of the set, so that a rarely heard access point is not spread by a made-up -120.
+        power: ((dBm + 104) / 104)^e, 0 for not heard: strong signals, which are near and sure, weigh most.
+        """
+        rssi = windows.rssi.reshape(-1, windows.rssi.shape[-1])
+        heard_values = rssi[rssi != NOT_HEARD]
+        heard = (rssi != NOT_HEARD).any(axis=0)
+        weakest = int(heard_values.min(initial=0))
+        strongest = int(heard_values.max(initial=-127))
+        points = rssi.shape[1]
+        offset = np.zeros(points)
+        gain = np.ones(points)
+        if kind == "minmax":
+            fill = min(PAPER_FILL_DBM, weakest)
+            table = _dbm_table(fill)
+            offset[:] = fill
+            gain[:] = 1.0 / max(strongest - fill, 1)
+        elif kind == "zscore":
+            table = _dbm_table(max(weakest - FILL_BELOW_WEAKEST_DB, NOT_HEARD + 1))
+            u = table[rssi.astype(np.int16) + 128].astype(np.float64)
+            offset = u.mean(axis=0) if len(u) else offset
+            gain = 1.0 / np.maximum(u.std(axis=0), SMALLEST_SPREAD_DB) if len(u) else gain
+        elif kind == "power":
+            dbm = np.arange(-128, 128, dtype=np.float64)
+            share = np.clip((dbm - POWER_FLOOR_DBM) / -POWER_FLOOR_DBM, 0, None)
+            table = (share**POWER_EXPONENT).astype(np.float32)
+            table[0] = 0
+        else:
+            raise UsageError(f"input scaling {kind!r} is none of {', '.join(KINDS)}")
+        gain[~heard] = 0
+        return cls(kind, table, offset.astype(np.float32), gain.astype(np.float32))
 
     def apply(self, rssi: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
         """`rssi` [..., P] int8 dBm, -128 = not heard -> x [..., P] float32, no unit."""
@@ -84,43 +121,6 @@ class InputScaling:
             )
         u = self.table[rssi.astype(np.int16) + 128]
         return np.asarray((u - self.offset) * self.gain, dtype=np.float32)
-
-
-def fit(kind: Kind, windows: Windows) -> InputScaling:
-    """Fit a scaling on training windows, and on nothing else.
-
-    minmax: all access points share one line from the fill (-120 dBm -> 0) to the strongest heard (-> 1).
-    zscore: each access point by its own mean and standard deviation, "not heard" counted as 3 dB below the
-    weakest signal of the set, so that a rarely heard access point is not spread by a made-up -120.
-    power: ((dBm + 104) / 104)^e, 0 for not heard: strong signals, which are near and sure, weigh most.
-    """
-    rssi = windows.rssi.reshape(-1, windows.rssi.shape[-1])
-    heard_values = rssi[rssi != NOT_HEARD]
-    heard = (rssi != NOT_HEARD).any(axis=0)
-    weakest = int(heard_values.min(initial=0))
-    strongest = int(heard_values.max(initial=-127))
-    points = rssi.shape[1]
-    offset = np.zeros(points)
-    gain = np.ones(points)
-    if kind == "minmax":
-        fill = min(PAPER_FILL_DBM, weakest)
-        table = _dbm_table(fill)
-        offset[:] = fill
-        gain[:] = 1.0 / max(strongest - fill, 1)
-    elif kind == "zscore":
-        table = _dbm_table(max(weakest - FILL_BELOW_WEAKEST_DB, NOT_HEARD + 1))
-        u = table[rssi.astype(np.int16) + 128].astype(np.float64)
-        offset = u.mean(axis=0) if len(u) else offset
-        gain = 1.0 / np.maximum(u.std(axis=0), SMALLEST_SPREAD_DB) if len(u) else gain
-    elif kind == "power":
-        dbm = np.arange(-128, 128, dtype=np.float64)
-        share = np.clip((dbm - POWER_FLOOR_DBM) / -POWER_FLOOR_DBM, 0, None)
-        table = (share**POWER_EXPONENT).astype(np.float32)
-        table[0] = 0
-    else:
-        raise UsageError(f"input scaling {kind!r} is none of {', '.join(KINDS)}")
-    gain[~heard] = 0
-    return InputScaling(kind, table, offset.astype(np.float32), gain.astype(np.float32))
 
 
 def heard_fraction(windows: Windows) -> float:

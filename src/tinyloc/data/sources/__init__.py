@@ -1,0 +1,11 @@
+"""One file per data set, and `csv.py` for the user's own. `ALL` is the table of the named ones."""
+
+from __future__ import annotations
+
+from tinyloc.data.sources import flat, walks
+from tinyloc.data.sources.base import Source
+
+ALL: dict[str, Source] = {source.name: source for source in (flat.SOURCE, *walks.SOURCES.values())}
+"""Every named source, in the order of `tinyloc data list`."""
+
+__all__ = ["ALL", "Source"]

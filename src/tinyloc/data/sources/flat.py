@@ -1,0 +1,102 @@
+"""`flat`: a furnished flat of four rooms, six BLE anchors, a tag carried by a robot (Kolakowski 2021).
+
+`calibration.csv` was recorded in four runs that survey the flat part by part, so its plain last quarter
+knows two of the four rooms. The last quarter of *each run* validates instead, with one second left out at
+every border. `test_robot.csv`, later the same day, tests. `ts` is in ns; anchors report at 3 Hz.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tinyloc.data.recording import FloatArray, Recording, TextArray
+from tinyloc.data.sources.base import Options, RemoteFile, Source, keep_possible
+from tinyloc.data.splits import Division, Material, Protocol, split_time
+from tinyloc.data.table import read_csv
+from tinyloc.data.windows import find_runs, gap_for
+
+STEP = 1.0 / 3.0
+VALIDATION_SHARE = 0.25
+BORDER = 1.0
+_ANCHORS = tuple(f"rssi_{number}" for number in range(1, 7))
+
+
+def room_at(x: FloatArray, y: FloatArray) -> TextArray:
+    """Room by the walls of the flat (`layout.csv`); `x`, `y` [T] in m."""
+    rooms = np.full(x.shape, "living", dtype="<U12")
+    rooms[(y < 2.05) & (x >= 3.95)] = "bath_kitchen"
+    rooms[(y <= 2.12) & (x < 3.95)] = "hall"
+    rooms[(x < 2.64) & (y > 2.12)] = "bedroom"
+    return rooms
+
+
+def read(path: Path, session: str) -> tuple[Recording, tuple[str, ...]]:
+    """One file of the flat as a recording, and notes on what was dropped."""
+    table = read_csv(path)
+    x, y = table.numbers("x", "metres"), table.numbers("y", "metres")
+    rssi = np.column_stack([table.numbers(name, "dBm") for name in _ANCHORS])
+    rssi, notes = keep_possible(rssi, f"readings of {path.name}")
+    time = table.numbers("ts", "nanoseconds") / 1e9
+    recording = Recording(
+        time=time,
+        rssi=rssi,
+        access_points=tuple(f"anchor_{number}" for number in range(1, 7)),
+        session=session,
+        room=room_at(x, y),
+        position=np.column_stack([x, y]),
+    )
+    return recording, notes
+
+
+def load(folder: Path, options: Options) -> Material:
+    """Divide the flat's recordings: runs of the calibration train and validate, the later drive tests."""
+    calibration, notes = read(folder / "calibration.csv", "calibration")
+    test, more = read(folder / "test_robot.csv", "test_robot")
+    train, validation = [], []
+    for number, (start, stop) in enumerate(find_runs(calibration.time, gap_for(STEP)), start=1):
+        early, late = split_time(
+            calibration.part(start, stop, f"calibration {number}"), VALIDATION_SHARE, BORDER
+        )
+        train.append(early)
+        validation.append(late)
+    division = Division(
+        tuple(train),
+        tuple(validation),
+        (test,),
+        "The first three quarters of each of the four calibration runs train, their last quarters validate, "
+        "and the robot's drive later the same day tests.",
+    )
+    protocol = Protocol(steps=20, hop=3, seconds_per_step=STEP)
+    return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more)
+
+
+_HOME = "https://zenodo.org/records/5457591"
+
+SOURCE = Source(
+    name="flat",
+    title="a furnished flat of 4 rooms, a BLE tag on a robot",
+    signals="6 BLE anchors at 3 Hz",
+    truth="position by the robot's lidar; rooms from the walls",
+    licence="CC BY 4.0",
+    citation="M. Kolakowski, BLE RSSI data set from a furnished flat, Zenodo 5457591, 2021",
+    home=_HOME,
+    folder="flat",
+    needs=("calibration.csv", "test_robot.csv"),
+    load=load,
+    remote=(
+        RemoteFile(
+            "calibration.csv",
+            f"{_HOME}/files/calibration.csv?download=1",
+            705107,
+            "70016148cec0c10f320ee7078c7635d7614cb029f0a7a5142fda20fad059c50b",
+        ),
+        RemoteFile(
+            "test_robot.csv",
+            f"{_HOME}/files/test_robot.csv?download=1",
+            125555,
+            "3c49cddf3a090e6ceeef997164f6f183d9c6a2d95c4c5e40f933cc52fa8abd9c",
+        ),
+    ),
+)

@@ -1,0 +1,167 @@
+"""Who trains, who validates, who tests.
+
+A protocol divides *samples* before any window is cut: each set is made of its own recordings, or of its own
+stretch of a recording (`Recording.part`). A window is then cut from one recording alone, so no sample can
+reach two sets, whatever the hop. Shuffling windows across time is not offered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tinyloc.data.recording import Recording
+from tinyloc.data.windows import FILL_SECONDS, Windows, WindowSets, make_windows
+from tinyloc.errors import SplitError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a source becomes windows.
+
+    `steps` T; `hop` steps between the windows that validate and test; `train_hop` the same for training
+    (0: as `hop`); `seconds_per_step` s (0: one sample is one window); `fill_seconds` s; `gap_seconds` s
+    (None: the longer of 3 s and five steps).
+    """
+
+    steps: int
+    hop: int
+    seconds_per_step: float
+    fill_seconds: float = FILL_SECONDS
+    gap_seconds: float | None = None
+    train_hop: int = 0
+
+
+@dataclass(frozen=True)
+class Division:
+    """The recordings of the three sets, and one plain sentence on how they were chosen."""
+
+    train: tuple[Recording, ...]
+    validation: tuple[Recording, ...]
+    test: tuple[Recording, ...]
+    description: str
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a source delivers: divided recordings, its protocol, and what it left out or mended.
+
+    `unused`: recordings of the source that no set uses (shown by `data show`).
+    """
+
+    name: str
+    division: Division
+    protocol: Protocol
+    licence: str
+    citation: str
+    simulated: bool = False
+    notes: tuple[str, ...] = ()
+    unused: tuple[Recording, ...] = field(default=())
+
+
+def split_time(recording: Recording, share: float, gap_seconds: float = 0.0) -> tuple[Recording, Recording]:
+    """The first `1 - share` of a recording's time and the rest, `gap_seconds` of it left out between.
+
+    The parts are named after the session with ``:start`` and ``:end``. Raises SplitError when either part
+    would hold no sample.
+    """
+    border = recording.time[0] + (1.0 - share) * recording.duration
+    stop = int(np.searchsorted(recording.time, border - gap_seconds / 2, side="left"))
+    start = int(np.searchsorted(recording.time, border + gap_seconds / 2, side="left"))
+    if stop < 1 or start >= len(recording):
+        raise SplitError(
+            f"session {recording.session!r} is too short to be divided: {len(recording)} samples over "
+            f"{recording.duration:.1f} s",
+            hint="Record for longer, or record several sessions.",
+        )
+    return (
+        recording.part(0, stop, f"{recording.session}:start"),
+        recording.part(start, len(recording), f"{recording.session}:end"),
+    )
+
+
+def rooms_of(recordings: Sequence[Recording]) -> tuple[str, ...]:
+    """Rooms that the recordings name, sorted; the empty string is none."""
+    names: set[str] = set()
+    for recording in recordings:
+        if recording.room is not None:
+            names.update(str(name) for name in np.unique(recording.room))
+    return tuple(sorted(names - {""}))
+
+
+def build_sets(material: Material) -> WindowSets:
+    """Windows of all three sets. Raises SplitError when they cannot train, validate and test a model."""
+    division, protocol = material.division, material.protocol
+    rooms = rooms_of(division.train)
+    if len(rooms) < 2:
+        found = f"only {rooms[0]!r}" if rooms else "none"
+        raise SplitError(
+            f"{material.name}: the training sessions name {found}; a room model needs two rooms or more",
+            hint="Annotate another room, or choose other test and validation sessions.",
+        )
+    sets: dict[str, Windows] = {}
+    for role, recordings in (
+        ("train", division.train),
+        ("validation", division.validation),
+        ("test", division.test),
+    ):
+        hop = (protocol.train_hop or protocol.hop) if role == "train" else protocol.hop
+        windows = make_windows(
+            recordings,
+            rooms,
+            protocol.steps,
+            hop,
+            protocol.seconds_per_step,
+            protocol.fill_seconds,
+            protocol.gap_seconds,
+        )
+        if not len(windows):
+            longest = max(recording.duration for recording in recordings)
+            raise SplitError(
+                f"{material.name}: no {role} window: {sum(map(len, recordings))} samples, the longest session "
+                f"lasts {longest:.1f} s, a window {protocol.steps * protocol.seconds_per_step:.1f} s",
+                hint="Record for longer, shorten the windows (--steps), or annotate more of the time.",
+            )
+        sets[role] = windows
+    seen = np.unique(sets["train"].room)
+    if len(seen) < len(rooms):
+        missing = rooms[int(np.setdiff1d(np.arange(len(rooms)), seen)[0])]
+        raise SplitError(
+            f"{material.name}: room {missing!r} is too short to fill one training window",
+            hint="Record more of it, shorten the windows (--steps), or leave its name empty.",
+        )
+    return WindowSets(
+        name=material.name,
+        train=sets["train"],
+        validation=sets["validation"],
+        test=sets["test"],
+        description=division.description,
+        licence=material.licence,
+        citation=material.citation,
+        simulated=material.simulated,
+        notes=material.notes,
+    )
+
+
+def split_stays(recording: Recording, share: float) -> tuple[list[Recording], list[Recording]]:
+    """The last `share` of the time of every stay in a room, apart from what precedes it.
+
+    For a recording that visits each room once, whose end alone would not know them all. The parts are
+    recordings of their own, so no window joins them.
+    """
+    if recording.room is None:
+        raise SplitError(f"session {recording.session!r} has no rooms to be divided by")
+    borders = np.flatnonzero(recording.room[1:] != recording.room[:-1]) + 1
+    edges = [0, *(int(border) for border in borders), len(recording)]
+    early, late = [], []
+    for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True), start=1):
+        stay = recording.part(start, stop, f"{recording.session}:stay {number}")
+        if len(stay) < 2:
+            early.append(stay)
+            continue
+        first, last = split_time(stay, share)
+        early.append(first)
+        late.append(last)
+    return early, late

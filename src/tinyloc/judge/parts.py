@@ -31,6 +31,7 @@ class Part(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         populate_by_name=True,
+        json_schema_serialization_defaults_required=True,
         protected_namespaces=(),
     )
 

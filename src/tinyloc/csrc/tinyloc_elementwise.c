@@ -1,0 +1,52 @@
+/* Operators that treat each element on its own: lookup, curve, multiply, add, and the choice of the room. */
+#include "tinyloc_kernels.h"
+
+void tinyloc_lookup(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y)
+{
+    for (uint16_t i = 0; i < size; i++) {
+        y[i] = table[(int16_t)x[i] + 128];
+    }
+}
+
+void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < size; i++) {
+        const int32_t value = x[i];
+        const int16_t *point = table + ((value >> 8) + 128);
+        const int32_t rest = value & 255;
+        const int32_t rise = (int32_t)point[1] - point[0];
+        y[i] = (int16_t)(point[0] + ((rise * rest + 128) >> 8));
+    }
+}
+
+#define TINYLOC_MULTIPLY(name, narrow_t)                                                                       \
+    void name(const tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)                    \
+    {                                                                                                          \
+        for (uint16_t i = 0; i < op->size; i++) {                                                              \
+            const int32_t product = (int32_t)a[i] * b[i];                                                      \
+            y[i] = (narrow_t)tinyloc_clamp(tinyloc_requantise(product, op->multiplier, op->shift), op->limit); \
+        }                                                                                                      \
+    }
+
+TINYLOC_MULTIPLY(tinyloc_multiply_16_16, int16_t)
+TINYLOC_MULTIPLY(tinyloc_multiply_8_8, int8_t)
+
+void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y)
+{
+    const int64_t half = (int64_t)1 << (op->shift - 1);
+    for (uint16_t i = 0; i < op->size; i++) {
+        const int64_t sum = (int64_t)a[i] * op->a_multiplier + (int64_t)b[i] * op->b_multiplier;
+        y[i] = tinyloc_clamp((sum + half) >> op->shift, op->limit);
+    }
+}
+
+uint8_t tinyloc_highest(const int16_t *scores, uint8_t size)
+{
+    uint8_t best = 0;
+    for (uint8_t i = 1; i < size; i++) {
+        if (scores[i] > scores[best]) {
+            best = i;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,109 @@
+/* The operators of the integer graph: one function each, with the same name and meaning as the method in
+   quant/reference.py and the section in docs/NUMERICS.md, and the same bits.
+
+   A suffix names stored widths: linear_8_16 reads int8 and writes int16. Vectors are the caller's; nothing
+   here allocates, divides, uses floating point, recursion or a global variable. No argument may be NULL. */
+#ifndef TINYLOC_KERNELS_H
+#define TINYLOC_KERNELS_H
+
+#include "tinyloc_arithmetic.h"
+
+/* ---------------------------------------------------------------- constants of the operators, in flash */
+
+/* Matrix [outputs][inputs] int8, row by row; one bias, multiplier and shift a row. */
+typedef struct {
+    const int8_t *weight;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    uint16_t outputs, inputs;
+    int16_t limit;
+} tinyloc_linear;
+
+/* One filter [taps] int8 a channel, last tap newest. */
+typedef struct {
+    const int8_t *weight;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    uint16_t channels, taps;
+    int16_t limit;
+} tinyloc_conv;
+
+/* epsilon: 16..2^40; shift: -2..10. */
+typedef struct {
+    uint64_t epsilon;
+    uint16_t size;
+    int8_t shift;
+    int16_t limit;
+} tinyloc_rms_norm;
+
+/* decay [channels][states]: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
+typedef struct {
+    const uint16_t *decay;
+    const int32_t *skip;
+    int32_t u_multiplier, y_multiplier;
+    uint16_t channels, states;
+    uint8_t decay_shift, u_shift, skip_shift, y_shift;
+    int16_t limit;
+} tinyloc_scan;
+
+typedef struct {
+    int32_t multiplier;
+    uint16_t size;
+    uint8_t shift;
+    int16_t limit;
+} tinyloc_multiply;
+
+typedef struct {
+    int32_t a_multiplier, b_multiplier;
+    uint16_t size;
+    uint8_t shift;
+    int16_t limit;
+} tinyloc_add;
+
+/* ------------------------------------------------------------------------------------------- operators */
+
+/* y[i] = table[x[i] + 128], table [256]. x and y may be the same vector. */
+void tinyloc_lookup(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
+
+/* y[i] = table [257] at x[i], between its points by a straight line. x and y may be the same vector. */
+void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y);
+
+/* y[o] = clamp(requantise(bias[o] + sum_i weight[o][i] * x[i])). x [inputs], y [outputs], apart. */
+void tinyloc_linear_8_16(const tinyloc_linear *op, const int8_t *x, int16_t *y);
+void tinyloc_linear_8_8(const tinyloc_linear *op, const int8_t *x, int8_t *y);
+void tinyloc_linear_16_16(const tinyloc_linear *op, const int16_t *x, int16_t *y);
+void tinyloc_linear_16_8(const tinyloc_linear *op, const int16_t *x, int8_t *y);
+
+/* y = x / sqrt(mean(x^2) + epsilon). x and y may be the same vector. */
+void tinyloc_rms_norm_16_16(const tinyloc_rms_norm *op, const int16_t *x, int16_t *y);
+void tinyloc_rms_norm_16_8(const tinyloc_rms_norm *op, const int16_t *x, int8_t *y);
+
+/* Causal convolution; past [channels][taps - 1], oldest first, is read and moved on. x and y may be one. */
+void tinyloc_conv_16_16(const tinyloc_conv *op, int16_t *past, const int16_t *x, int16_t *y);
+void tinyloc_conv_8_8(const tinyloc_conv *op, int8_t *past, const int8_t *x, int8_t *y);
+
+/* The selective scan, one step; h [channels][states] is read and written. x, dt, y [channels] (y may be x or
+   dt), b, c [states]; dt is never negative. */
+void tinyloc_scan_16(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,
+                     const int16_t *x, int16_t *y);
+void tinyloc_scan_8(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,
+                    const int8_t *x, int16_t *y);
+
+/* y = clamp(requantise(a * b)). y may be a or b where they are stored alike. */
+void tinyloc_multiply_16_16(const tinyloc_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);
+void tinyloc_multiply_8_8(const tinyloc_multiply *op, const int16_t *a, const int8_t *b, int8_t *y);
+
+/* y = clamp((a * a_multiplier + b * b_multiplier + half) >> shift). y may be a or b. */
+void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y);
+
+/* The index of the largest score, the first of equals. size 1..255. */
+uint8_t tinyloc_highest(const int16_t *scores, uint8_t size);
+
+/* ---------------------------------------------------------------------- tables, generated: do not edit */
+
+extern const uint16_t tinyloc_exp2_table[65];   /* 2^(-i/64), Q15 */
+extern const uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
+
+#endif

@@ -1,0 +1,38 @@
+/* Root mean square normalisation without division or square root: normalise the sum of squares to 1..4 by an
+   even power of two, look 1/sqrt up, undo half the power. */
+#include "tinyloc_kernels.h"
+
+/* r (Q15) and e with 1/sqrt(total) = r * 2^-15 * 2^-e. total 16..2^60. */
+static int32_t inverse_root(uint64_t total, uint8_t *e)
+{
+    uint8_t half = 0;
+    while (half < 30 && (total >> (2 * half)) >= 4) { /* the largest half with 4^half <= total */
+        half++;
+    }
+    const uint8_t power = (uint8_t)(2 * half);
+    const uint32_t mantissa = (uint32_t)(power <= 30 ? total << (30 - power) : total >> (power - 30));
+    const uint16_t *point = tinyloc_rsqrt_table + ((mantissa >> 24) - 64U);
+    const uint32_t rest = (mantissa >> 8) & 0xFFFFU;
+    const uint32_t fall = (uint32_t)point[0] - point[1];
+    *e = half;
+    return (int32_t)(point[0] - ((fall * rest + 32768U) >> 16));
+}
+
+#define TINYLOC_RMS_NORM(name, y_t)                                                                            \
+    void name(const tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                            \
+    {                                                                                                          \
+        uint64_t total = op->epsilon;                                                                          \
+        for (uint16_t i = 0; i < op->size; i++) {                                                              \
+            total += (uint32_t)((int32_t)x[i] * x[i]);                                                         \
+        }                                                                                                      \
+        uint8_t e;                                                                                             \
+        const int32_t root = inverse_root(total, &e);                                                          \
+        const uint8_t shift = (uint8_t)(e + op->shift); /* 0..31, epsilon sees to the lower end */             \
+        const int32_t half = (int32_t)(((uint32_t)1 << shift) >> 1);                                           \
+        for (uint16_t i = 0; i < op->size; i++) {                                                              \
+            y[i] = (y_t)tinyloc_clamp32(((int32_t)x[i] * root + half) >> shift, op->limit);                    \
+        }                                                                                                      \
+    }
+
+TINYLOC_RMS_NORM(tinyloc_rms_norm_16_16, int16_t)
+TINYLOC_RMS_NORM(tinyloc_rms_norm_16_8, int8_t)

@@ -1,0 +1,61 @@
+"""C text from Python values: tiny pure functions."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.errors import QuantisationError
+
+_KEYWORDS = frozenset(
+    "auto break case char const continue default do double else enum extern float for goto if inline int long "
+    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile "
+    "while".split()
+)
+
+
+def identifier(name: str) -> str:
+    """`name`, if C takes it as an identifier. Raises QuantisationError."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or name in _KEYWORDS:
+        raise QuantisationError(f"{name!r} cannot be a name in C")
+    return name
+
+
+def comment(text: str) -> str:
+    """`text` made safe to stand inside a C comment, on one line, in printable ASCII."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
+    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+
+
+def string(text: str) -> str:
+    """`text` as a C string literal of its UTF-8 bytes; octal escapes, so that no digit behind one is eaten."""
+    safe = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in (34, 92, 63) else f"\\{byte:03o}"
+        for byte in text.encode()
+    )
+    return f'"{safe}"'
+
+
+def integer(value: int) -> str:
+    """An integer literal of any width up to 64 bits; int may have only 16."""
+    if -32767 <= value <= 32767:
+        return str(value)
+    if -(2**31) < value < 2**31:
+        return f"{value}L"
+    if 0 <= value < 2**64:
+        return f"{value}ULL"
+    raise QuantisationError(f"{value} does not fit a C integer")
+
+
+def array(values: npt.NDArray[np.generic], width: int = 100) -> str:
+    """The elements, in order, as lines of at most `width` characters."""
+    words = [f"{int(v)}L" if values.dtype.itemsize > 2 else str(int(v)) for v in values.ravel().tolist()]
+    lines, line = [], "   "
+    for word in words:
+        if len(line) + len(word) + 2 > width:
+            lines.append(line)
+            line = "   "
+        line += f" {word},"
+    return "\n".join([*lines, line])

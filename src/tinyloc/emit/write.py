@@ -1,0 +1,270 @@
+"""Fill the templates: one graph in, a folder of C99 out.
+
+An operator becomes three things in the C: its tables, a constant record of its numbers, and one call. The
+kernels are copied beside them, so the folder compiles on its own with any C99 compiler.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc import __version__
+from tinyloc.emit.literals import array, comment, identifier, integer
+from tinyloc.emit.plan import Plan, plan
+from tinyloc.files import write_text
+from tinyloc.quant.graph import (
+    SAMPLE,
+    Add,
+    Curve,
+    DepthwiseConv,
+    Graph,
+    Linear,
+    Lookup,
+    Multiply,
+    Operator,
+    RmsNorm,
+    Scan,
+)
+from tinyloc.quant.tables import EXP2, RSQRT
+
+
+@dataclass
+class _Text:
+    tables: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+
+def emit(graph: Graph, folder: Path) -> list[Path]:
+    """Write the C of `graph` into `folder`; returns the files. Raises OutputError, QuantisationError."""
+    layout = plan(graph)
+    writer = Writer(graph, layout)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tinyloc.emit"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    context = writer.context()
+    files = {
+        name: environment.get_template(f"{name}.j2").render(context)
+        for name in ("tinyloc_model.h", "tinyloc_model.c")
+    }
+    for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
+        if source.name.endswith((".c", ".h")):
+            files[source.name] = source.read_text()
+    paths = []
+    for name, text in files.items():
+        write_text(folder / name, text)
+        paths.append(folder / name)
+    return paths
+
+
+class Writer:
+    """Collects the C of one graph."""
+
+    def __init__(self, graph: Graph, layout: Plan) -> None:
+        self.graph, self.layout = graph, layout
+        self.text = _Text()
+        self._table("tinyloc_exp2_table", EXP2, linkage="")
+        self._table("tinyloc_rsqrt_table", RSQRT, linkage="")
+        for operator in graph.operators:
+            identifier(operator.name)
+            self.operator(operator)
+
+    def context(self) -> dict[str, Any]:
+        """What the templates ask for."""
+        graph = self.graph
+        states = [
+            {
+                "type": _integer_type(kept.bits),
+                "name": identifier(kept.name),
+                "size": kept.size,
+                "bytes": kept.bytes,
+            }
+            for _, kept in graph.states()
+        ]
+        carried = graph.state == "carried"
+        title = (
+            f"{graph.family} {graph.size}: {len(graph.access_points)} access points, {len(graph.rooms)} rooms"
+        )
+        return {
+            "title": comment(title),
+            "version": __version__,
+            "points": len(graph.access_points),
+            "point_names": [comment(name) for name in graph.access_points],
+            "rooms": [comment(name) for name in graph.rooms],
+            "steps": graph.window_steps,
+            "seconds": f"{graph.seconds_per_step:g}" if graph.seconds_per_step else "",
+            "reset_rule": "after a gap in the samples"
+            if carried
+            else f"before each window of {graph.window_steps} samples; the answer after the last one counts",
+            "window_rule": "the state runs on" if carried else "from tinyloc_init to the answer that counts",
+            "states": states,
+            "arena_words": self.layout.bytes // 4,
+            "state_bytes": self.state_bytes,
+            "score_scale": f"{graph.tensor(graph.output).scale:.6g}",
+            "tables": self.text.tables,
+            "records": self.text.records,
+            "tensors": self._tensors(),
+            "calls": self.text.calls,
+        }
+
+    @property
+    def state_bytes(self) -> int:
+        """sizeof(tinyloc_state) where int32_t is aligned to 4 bytes."""
+        kept = 0
+        for _, state in self.graph.states():
+            width = state.bits // 8
+            kept = -(-kept // width) * width + state.bytes
+        return -(-kept // 4) * 4 + self.layout.bytes
+
+    def _tensors(self) -> list[str]:
+        lines = []
+        for tensor in self.graph.tensors:
+            if tensor.name in self.layout.offset:
+                kind = _integer_type(tensor.bits)
+                at = self.layout.offset[tensor.name]
+                name = identifier(tensor.name)
+                lines.append(
+                    f"{kind} *const {name} = ({kind} *)(void *)(arena + {at}); /* [{tensor.size}] */"
+                )
+        return lines
+
+    def _pointer(self, name: str) -> str:
+        if name == SAMPLE:
+            return "sample"
+        return "result->scores" if name == self.graph.output else identifier(name)
+
+    def _table(self, name: str, values: npt.NDArray[Any], linkage: str = "static") -> str:
+        self.text.tables.append(
+            {
+                "linkage": linkage,
+                "type": f"{np.dtype(values.dtype).name}_t",
+                "name": identifier(name),
+                "size": values.size,
+                "shape": " x ".join(str(length) for length in values.shape),
+                "body": array(values),
+            }
+        )
+        return name
+
+    def _record(self, operator: Operator, kind: str, **fields: int | str) -> str:
+        entries = [
+            (key, integer(value) if isinstance(value, int) else value) for key, value in fields.items()
+        ]
+        self.text.records.append({"type": kind, "name": operator.name, "fields": entries})
+        return f"&{operator.name}"
+
+    def _call(self, function: str, *arguments: str) -> None:
+        self.text.calls.append(f"{function}({', '.join(arguments)});")
+
+    def _bits(self, name: str) -> int:
+        return self.graph.tensor(name).bits
+
+    def _rows(self, op: Linear | DepthwiseConv) -> dict[str, str]:
+        return {
+            part: self._table(f"{op.name}_{part}", getattr(op, part))
+            for part in ("weight", "bias", "multiplier", "shift")
+        }
+
+    @singledispatchmethod
+    def operator(self, op: Operator) -> None:
+        """Add one operator's tables, record and call."""
+        raise TypeError(f"no C form of {type(op).__name__}")
+
+    @operator.register
+    def _(self, op: Lookup) -> None:
+        table = self._table(f"{op.name}_table", op.table)
+        size = str(self.graph.tensor(op.y).size)
+        self._call("tinyloc_lookup", table, size, self._pointer(op.x), self._pointer(op.y))
+
+    @operator.register
+    def _(self, op: Curve) -> None:
+        table = self._table(f"{op.name}_table", op.table)
+        size = str(self.graph.tensor(op.y).size)
+        self._call("tinyloc_curve", table, size, self._pointer(op.x), self._pointer(op.y))
+
+    @operator.register
+    def _(self, op: Linear) -> None:
+        outputs, inputs = op.weight.shape
+        limit = self.graph.tensor(op.y).limit
+        record = self._record(
+            op, "tinyloc_linear", **self._rows(op), outputs=outputs, inputs=inputs, limit=limit
+        )
+        function = f"tinyloc_linear_{self._bits(op.x)}_{self._bits(op.y)}"
+        self._call(function, record, self._pointer(op.x), self._pointer(op.y))
+
+    @operator.register
+    def _(self, op: RmsNorm) -> None:
+        y = self.graph.tensor(op.y)
+        record = self._record(
+            op, "tinyloc_rms_norm", epsilon=op.epsilon, size=y.size, shift=op.shift, limit=y.limit
+        )
+        self._call(f"tinyloc_rms_norm_16_{y.bits}", record, self._pointer(op.x), self._pointer(op.y))
+
+    @operator.register
+    def _(self, op: DepthwiseConv) -> None:
+        channels, taps = op.weight.shape
+        limit = self.graph.tensor(op.y).limit
+        record = self._record(op, "tinyloc_conv", **self._rows(op), channels=channels, taps=taps, limit=limit)
+        function = f"tinyloc_conv_{self._bits(op.x)}_{self._bits(op.y)}"
+        past = f"state->{op.state(self.graph).name}"
+        self._call(function, record, past, self._pointer(op.x), self._pointer(op.y))
+
+    @operator.register
+    def _(self, op: Scan) -> None:
+        channels, states = op.decay.shape
+        record = self._record(
+            op,
+            "tinyloc_scan",
+            decay=self._table(f"{op.name}_decay", op.decay),
+            skip=self._table(f"{op.name}_skip", op.skip),
+            u_multiplier=op.u_multiplier,
+            y_multiplier=op.y_multiplier,
+            channels=channels,
+            states=states,
+            decay_shift=op.decay_shift,
+            u_shift=op.u_shift,
+            skip_shift=op.skip_shift,
+            y_shift=op.y_shift,
+            limit=self.graph.tensor(op.y).limit,
+        )
+        operands = [self._pointer(name) for name in (op.dt, op.b, op.c, op.x, op.y)]
+        self._call(
+            f"tinyloc_scan_{self._bits(op.x)}", record, f"state->{op.state(self.graph).name}", *operands
+        )
+
+    @operator.register
+    def _(self, op: Multiply) -> None:
+        y = self.graph.tensor(op.y)
+        record = self._record(
+            op, "tinyloc_multiply", multiplier=op.multiplier, size=y.size, shift=op.shift, limit=y.limit
+        )
+        function = f"tinyloc_multiply_{self._bits(op.b)}_{y.bits}"
+        self._call(function, record, *(self._pointer(name) for name in (op.a, op.b, op.y)))
+
+    @operator.register
+    def _(self, op: Add) -> None:
+        y = self.graph.tensor(op.y)
+        record = self._record(
+            op,
+            "tinyloc_add",
+            a_multiplier=op.a_multiplier,
+            b_multiplier=op.b_multiplier,
+            size=y.size,
+            shift=op.shift,
+            limit=y.limit,
+        )
+        self._call("tinyloc_add_16", record, *(self._pointer(name) for name in (op.a, op.b, op.y)))
+
+
+def _integer_type(bits: int) -> str:
+    return f"int{bits}_t"

@@ -1,0 +1,178 @@
+"""The same operators in floating point: what the integers stand for.
+
+A family turns its checkpoint into a `FloatGraph` (for Mamba, `mamba.py`); `calibrate` runs it over windows to
+learn each tensor's range; `lower` turns it, operator by operator, into a `Graph`. Tensor and operator names
+are the same on both sides, so any tensor can be compared between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.quant.tables import curve
+
+Float = npt.NDArray[np.float64]
+Values = dict[str, Float]
+
+
+@dataclass(frozen=True)
+class FloatOperator:
+    """Base: `name` and the name of the output `y`. Arrays are float64; x is [W, in]."""
+
+    name: str
+    y: str
+
+
+@dataclass(frozen=True)
+class FloatLookup(FloatOperator):
+    """y = table[x + 128] for an int8 x; table [256]."""
+
+    x: str
+    table: Float
+
+
+@dataclass(frozen=True)
+class FloatCurve(FloatOperator):
+    """y = curve(x), by the curve's name in `tables.CURVES`."""
+
+    x: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class FloatLinear(FloatOperator):
+    """y = weight x + bias; weight [out, in], bias [out]."""
+
+    x: str
+    weight: Float
+    bias: Float
+
+
+@dataclass(frozen=True)
+class FloatRmsNorm(FloatOperator):
+    """y = x / sqrt(mean(x^2) + epsilon)."""
+
+    x: str
+    epsilon: float
+
+
+@dataclass(frozen=True)
+class FloatDepthwiseConv(FloatOperator):
+    """Causal convolution over time, one filter a channel: weight [E, taps], last tap newest; bias [E]."""
+
+    x: str
+    weight: Float
+    bias: Float
+
+
+@dataclass(frozen=True)
+class FloatScan(FloatOperator):
+    """h = exp(dt * A) h + dt * x * b; y = h c + D x. A [E, N] negative, D [E] (arXiv 2312.00752)."""
+
+    dt: str
+    b: str
+    c: str
+    x: str
+    A: Float
+    D: Float
+
+
+@dataclass(frozen=True)
+class FloatMultiply(FloatOperator):
+    """y = a * b."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class FloatAdd(FloatOperator):
+    """y = a + b."""
+
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class FloatGraph:
+    """Operators in order, from `sample` (dBm, -128 = not heard) to `output` (scores [W, K])."""
+
+    operators: tuple[FloatOperator, ...]
+    output: str
+
+    def step(self, sample: Float, states: Values) -> Values:
+        """One step of [W, P] samples; returns every tensor by name and changes `states` in place.
+
+        A scan also leaves its internal products as ``<name>.u`` and ``<name>.h``, for calibration.
+        """
+        values: Values = {"sample": sample}
+        for operator in self.operators:
+            values[operator.y] = apply(operator, values, states)
+        return values
+
+    def run(self, rssi: npt.NDArray[np.int8]) -> Float:
+        """Windows [W, T, P] int8 -> scores after every step [W, T, K], from a reset state."""
+        states: Values = {}
+        steps = [self.step(rssi[:, t].astype(np.float64), states)[self.output] for t in range(rssi.shape[1])]
+        return np.stack(steps, axis=1)
+
+
+@singledispatch
+def apply(operator: FloatOperator, values: Values, states: Values) -> Float:
+    """One operator on the tensors in `values`."""
+    raise TypeError(f"no floating-point form of {type(operator).__name__}")
+
+
+@apply.register
+def _(operator: FloatLookup, values: Values, states: Values) -> Float:
+    return operator.table[values[operator.x].astype(np.int64) + 128]
+
+
+@apply.register
+def _(operator: FloatCurve, values: Values, states: Values) -> Float:
+    return curve(operator.kind)(values[operator.x])
+
+
+@apply.register
+def _(operator: FloatLinear, values: Values, states: Values) -> Float:
+    return np.asarray(values[operator.x] @ operator.weight.T + operator.bias)
+
+
+@apply.register
+def _(operator: FloatRmsNorm, values: Values, states: Values) -> Float:
+    x = values[operator.x]
+    return np.asarray(x / np.sqrt((x * x).mean(axis=1, keepdims=True) + operator.epsilon))
+
+
+@apply.register
+def _(operator: FloatDepthwiseConv, values: Values, states: Values) -> Float:
+    x, taps = values[operator.x], operator.weight.shape[1]
+    past = states.get(operator.name, np.zeros((*x.shape, taps - 1)))
+    line = np.concatenate([past, x[:, :, None]], axis=2)
+    states[operator.name] = line[:, :, 1:]
+    return np.asarray((line * operator.weight).sum(axis=2) + operator.bias)
+
+
+@apply.register
+def _(operator: FloatScan, values: Values, states: Values) -> Float:
+    dt, b, c, x = (values[name] for name in (operator.dt, operator.b, operator.c, operator.x))
+    h = states.get(operator.name, np.zeros((len(x), *operator.A.shape)))
+    u = dt * x
+    h = np.exp(dt[:, :, None] * operator.A) * h + u[:, :, None] * b[:, None, :]
+    states[operator.name] = h
+    values[f"{operator.name}.u"], values[f"{operator.name}.h"] = u, h
+    return np.asarray((h * c[:, None, :]).sum(axis=2) + operator.D * x)
+
+
+@apply.register
+def _(operator: FloatMultiply, values: Values, states: Values) -> Float:
+    return np.asarray(values[operator.a] * values[operator.b])
+
+
+@apply.register
+def _(operator: FloatAdd, values: Values, states: Values) -> Float:
+    return np.asarray(values[operator.a] + values[operator.b])

@@ -1,0 +1,294 @@
+"""Float graph + ranges -> integer graph, operator by operator, with the absence of overflow proved.
+
+Precision "int16" (the default) stores every activation in 16 bits. "int8" stores in 8 bits those that feed
+the large matrices (norm, convolution, its gate and what they make); the residual stream, the step size, B, C
+and the scan keep 16, because a decay that is rounded to 8 bits forgets within a window.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import singledispatch
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.errors import QuantisationError
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.quant import mamba
+from tinyloc.quant.calibrate import Ranges, best_clip, calibrate
+from tinyloc.quant.float_graph import (
+    Float,
+    FloatAdd,
+    FloatCurve,
+    FloatDepthwiseConv,
+    FloatGraph,
+    FloatLinear,
+    FloatLookup,
+    FloatMultiply,
+    FloatOperator,
+    FloatRmsNorm,
+    FloatScan,
+)
+from tinyloc.quant.graph import (
+    INT32_MAX,
+    SAMPLE,
+    Add,
+    Curve,
+    DepthwiseConv,
+    Graph,
+    Linear,
+    Lookup,
+    Multiply,
+    Operator,
+    RmsNorm,
+    Scan,
+    Tensor,
+)
+from tinyloc.quant.tables import curve_table, lookup_table
+
+Precision = Literal["int16", "int8"]
+MARGIN = 1.1
+"""How far beyond the largest calibrated value an int16 range reaches; 16 bits have the room."""
+LOG2_E = math.log2(math.e)
+
+
+def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
+    """The float graph of a checkpoint of any family."""
+    return mamba.float_graph(checkpoint)
+
+
+def lower(checkpoint: Checkpoint, rssi: npt.NDArray[np.int8], precision: Precision = "int16") -> Graph:
+    """Quantise a trained model; `rssi` [W, T, P] int8 are calibration windows of the training set.
+
+    Raises QuantisationError where a range, a shape or an accumulator does not allow it.
+    """
+    floats = float_graph_of(checkpoint)
+    return Lowering(floats, calibrate(floats, rssi), precision).graph(checkpoint)
+
+
+def factor(value: float, operator: str) -> tuple[int, int]:
+    """A real factor >= 0 as (multiplier in [2^30, 2^31), shift): multiplier * 2^-shift."""
+    if not math.isfinite(value) or value < 0:
+        raise QuantisationError(f"operator {operator!r} needs a factor of {value}")
+    if value == 0:
+        return 0, 1
+    fraction, exponent = math.frexp(value)
+    multiplier, shift = round(fraction * 2**31), 31 - exponent
+    if multiplier == 2**31:
+        multiplier, shift = 2**30, shift - 1
+    if shift > 62:
+        multiplier, shift = multiplier >> min(shift - 62, 31), 62
+    if shift < 1:
+        raise QuantisationError(f"operator {operator!r} needs a factor of {value:g}, which is beyond 2^30")
+    return multiplier, shift
+
+
+class Lowering:
+    """The state of one lowering: tensors so far, ranges, precision."""
+
+    def __init__(self, floats: FloatGraph, ranges: Ranges, precision: Precision) -> None:
+        self.floats, self.ranges = floats, ranges
+        self.tensors: dict[str, Tensor] = {}
+        self.narrow = self._narrow() if precision == "int8" else set[str]()
+        state_sizes = [op.A.shape[1] for op in floats.operators if isinstance(op, FloatScan)]
+        # the scan sums h * c over N states in 32 bits: c gives up the bits that this takes
+        self.limits = {
+            op.c: min(32767, INT32_MAX // (32767 * size))
+            for op, size in zip(
+                (op for op in floats.operators if isinstance(op, FloatScan)), state_sizes, strict=True
+            )
+        }
+
+    def graph(self, checkpoint: Checkpoint) -> Graph:
+        """Lower all operators and check the whole."""
+        points = len(checkpoint.access_points)
+        self.tensors[SAMPLE] = Tensor(SAMPLE, points, 8, 127, 1.0)
+        operators = tuple(lower_operator(operator, self) for operator in self.floats.operators)
+        config = checkpoint.config
+        return Graph(
+            family=checkpoint.family,
+            size=f"H{config.hidden}L{config.layers}",
+            access_points=checkpoint.access_points,
+            rooms=checkpoint.rooms,
+            window_steps=checkpoint.window_steps,
+            seconds_per_step=checkpoint.seconds_per_step,
+            state=checkpoint.state,
+            tensors=tuple(self.tensors.values()),
+            operators=operators,
+            output=self.floats.output,
+        ).check()
+
+    def _narrow(self) -> set[str]:
+        """Tensors that the int8 precision stores in 8 bits: see the head of this file."""
+        names: set[str] = set()
+        for operator in self.floats.operators:
+            if isinstance(operator, FloatDepthwiseConv):
+                names |= {operator.x, operator.y}
+            elif isinstance(operator, FloatRmsNorm):
+                names.add(operator.y)
+            elif isinstance(operator, FloatScan):
+                names.add(operator.x)
+            elif isinstance(operator, FloatMultiply):
+                names |= {operator.b, operator.y}
+        curves = [op for op in self.floats.operators if isinstance(op, FloatCurve)]
+        return names | {op.x for op in curves if op.y in names}
+
+    def tensor(self, name: str, size: int, scale: float | None = None) -> Tensor:
+        """Make the tensor `name`; its scale follows from its calibrated range unless given."""
+        bits = 8 if name in self.narrow else 16
+        limit = min(127 if bits == 8 else 32767, self.limits.get(name, 32767))
+        if scale is None:
+            if bits == 8:
+                reach = best_clip(self.ranges.magnitudes[name], limit)
+            else:
+                reach = self.ranges.largest[name] * MARGIN
+            scale = max(reach, 1e-9) / limit
+        self.tensors[name] = Tensor(name, size, bits, limit, scale)
+        return self.tensors[name]
+
+    def weight_scale(self, weight: Float, bias: Float, x: Tensor) -> Float:
+        """[out] what one unit of each int8 row is worth.
+
+        The largest weight becomes 127, unless the row is so small beside its bias that the bias would leave
+        its quarter of the 32-bit accumulator: then the row takes coarser steps, which nobody can hear.
+        """
+        return np.asarray(
+            np.maximum(np.maximum(np.abs(weight).max(axis=1), 1e-9) / 127, np.abs(bias) / (x.scale * 2**29))
+        )
+
+    def weights(
+        self, operator: str, weight: Float, bias: Float, x: Tensor, y: Tensor, mean: Float
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+        """Quantise weight [out, in] and bias [out]: int8 per output channel, bias int32, multiplier, shift.
+
+        The bias also takes up what rounding the weights costs at the input's mean (bias correction).
+        """
+        scale = self.weight_scale(weight, bias, x)
+        rounded = np.clip(np.rint(weight / scale[:, None]), -127, 127)
+        corrected = bias + (weight - rounded * scale[:, None]) @ mean
+        units = np.rint(corrected / (scale * x.scale))
+        if np.abs(units).max(initial=0.0) > INT32_MAX:
+            raise QuantisationError(f"operator {operator!r} has a bias beyond 32 bits")
+        factors = [factor(float(s) * x.scale / y.scale, operator) for s in scale]
+        return (
+            rounded.astype(np.int8),
+            units.astype(np.int32),
+            np.array([m for m, _ in factors], np.int32),
+            np.array([s for _, s in factors], np.uint8),
+        )
+
+
+@singledispatch
+def lower_operator(operator: FloatOperator, to: Lowering) -> Operator:
+    """One float operator as its integer operator; registers the output tensor."""
+    raise TypeError(f"no integer form of {type(operator).__name__}")
+
+
+@lower_operator.register
+def _(operator: FloatLookup, to: Lowering) -> Operator:
+    table, size = operator.table, to.tensors[operator.x].size
+    whole = bool(np.all(table == np.rint(table)) and np.all(np.abs(table) <= 128) and table.max() <= 127)
+    scale = 1.0 if whole else float(np.abs(table).max()) / 127
+    to.tensors[operator.y] = Tensor(operator.y, size, 8, 127, scale)
+    return Lookup(operator.name, operator.x, operator.y, np.rint(table / scale).astype(np.int8))
+
+
+@lower_operator.register
+def _(operator: FloatCurve, to: Lowering) -> Operator:
+    x = to.tensors[operator.x]
+    y = to.tensor(operator.y, x.size)
+    if x.bits == 8:
+        return Lookup(operator.name, x.name, y.name, lookup_table(operator.kind, x.scale, y.scale, y.limit))
+    table = curve_table(operator.kind, x.scale, y.scale, y.limit)
+    return Curve(operator.name, x.name, y.name, operator.kind, table)
+
+
+@lower_operator.register
+def _(operator: FloatLinear, to: Lowering) -> Operator:
+    x, y = to.tensors[operator.x], to.tensor(operator.y, len(operator.weight))
+    parts = to.weights(operator.name, operator.weight, operator.bias, x, y, to.ranges.mean[x.name])
+    return Linear(operator.name, x.name, y.name, *parts)
+
+
+@lower_operator.register
+def _(operator: FloatDepthwiseConv, to: Lowering) -> Operator:
+    x, y = to.tensors[operator.x], to.tensor(operator.y, len(operator.weight))
+    # a channel's taps all see that channel's mean
+    scale = to.weight_scale(operator.weight, operator.bias, x)[:, None]
+    lost = operator.weight - np.clip(np.rint(operator.weight / scale), -127, 127) * scale
+    bias = operator.bias + lost.sum(axis=1) * to.ranges.mean[x.name]
+    nothing = np.zeros(operator.weight.shape[1])
+    parts = to.weights(operator.name, operator.weight, bias, x, y, nothing)
+    return DepthwiseConv(operator.name, x.name, y.name, *parts)
+
+
+@lower_operator.register
+def _(operator: FloatRmsNorm, to: Lowering) -> Operator:
+    x = to.tensors[operator.x]
+    bits = 8 if operator.y in to.narrow else 16
+    # the output's scale is sqrt(size) * 2^(shift - 15): take the finest that holds the calibrated range
+    reach = to.ranges.largest[operator.y] * MARGIN
+    wanted = reach / (127 if bits == 8 else 32767)
+    shift = math.ceil(math.log2(max(wanted, 1e-9) / math.sqrt(x.size)) + 15)
+    shift = min(max(shift, -2), 10)
+    y = to.tensor(operator.y, x.size, scale=math.sqrt(x.size) * 2.0 ** (shift - 15))
+    epsilon = max(16, round(operator.epsilon * x.size / x.scale**2))
+    if epsilon >= 2**40:
+        raise QuantisationError(f"operator {operator.name!r}: its input is too small to normalise")
+    return RmsNorm(operator.name, x.name, y.name, epsilon, shift)
+
+
+@lower_operator.register
+def _(operator: FloatScan, to: Lowering) -> Operator:
+    dt, b, c, x = (to.tensors[name] for name in (operator.dt, operator.b, operator.c, operator.x))
+    y = to.tensor(operator.y, x.size)
+    reach_u, reach_h = (to.ranges.largest[f"{operator.name}.{part}"] for part in "uh")
+    # h must hold its range, and one product u * b at once: then u * b needs no scaling of its own
+    h_scale = max(reach_h * MARGIN, reach_u * MARGIN * b.scale * b.limit, 1e-9) / 32767
+    u_scale = h_scale / (32768 * b.scale)
+    u_multiplier, u_shift = factor(dt.scale * x.scale / u_scale, operator.name)
+    rate = -operator.A * LOG2_E * dt.scale * 2.0**16  # binary digits of exponent, in 2^-16, per unit of dt
+    decay_shift = int(min(31, math.floor(math.log2(65535 / max(float(rate.max()), 1e-9)))))
+    if decay_shift < 0:
+        raise QuantisationError(f"operator {operator.name!r}: its step size times its decay is too large")
+    decay = np.rint(rate * 2.0**decay_shift).astype(np.uint16)
+    read, through = h_scale * c.scale / y.scale, operator.D * x.scale / y.scale
+    largest = max(float(np.abs(through).max()), 1e-12)
+    # read and D * x share one shift; where that leaves read too few bits, D * x is shifted up on its own
+    skip_shift, y_shift = 0, min(62, 30 - math.ceil(math.log2(max(largest, read))))
+    while read * 2.0**y_shift < 2**14 and skip_shift < 59 - 31 - x.magnitude.bit_length() and y_shift < 62:
+        skip_shift, y_shift = skip_shift + 1, y_shift + 1
+    if y_shift < 1:
+        raise QuantisationError(f"operator {operator.name!r}: its output is too small beside its input")
+    skip = np.rint(through * 2.0 ** (y_shift - skip_shift))
+    return Scan(
+        operator.name, dt.name, b.name, c.name, x.name, y.name,
+        decay=decay,
+        decay_shift=decay_shift,
+        u_multiplier=u_multiplier,
+        u_shift=u_shift,
+        skip=skip.astype(np.int32),
+        skip_shift=skip_shift,
+        y_multiplier=round(read * 2.0**y_shift),
+        y_shift=y_shift,
+    )  # fmt: skip
+
+
+@lower_operator.register
+def _(operator: FloatMultiply, to: Lowering) -> Operator:
+    a, b = to.tensors[operator.a], to.tensors[operator.b]
+    y = to.tensor(operator.y, a.size)
+    multiplier, shift = factor(a.scale * b.scale / y.scale, operator.name)
+    return Multiply(operator.name, a.name, b.name, y.name, multiplier, shift)
+
+
+@lower_operator.register
+def _(operator: FloatAdd, to: Lowering) -> Operator:
+    a, b = to.tensors[operator.a], to.tensors[operator.b]
+    y = to.tensor(operator.y, a.size)
+    ratios = a.scale / y.scale, b.scale / y.scale
+    _, shift = factor(max(ratios), operator.name)
+    multipliers = [min(INT32_MAX, round(ratio * 2.0**shift)) for ratio in ratios]
+    return Add(operator.name, a.name, b.name, y.name, multipliers[0], multipliers[1], shift)

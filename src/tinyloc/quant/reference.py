@@ -1,0 +1,178 @@
+"""The integer graph in NumPy: the truth that the C is held to, bit for bit.
+
+Works on W windows at once: a tensor of n integers is an int64 array [W, n]. Integers are int64 here only so
+that NumPy has room; `check=True` also proves at every step that each stays within the width that
+docs/NUMERICS.md gives it. Matrix products go through float64, which is exact below 2^53.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.errors import QuantisationError
+from tinyloc.quant.graph import (
+    INT32_MAX,
+    SAMPLE,
+    Add,
+    Curve,
+    DepthwiseConv,
+    Graph,
+    Linear,
+    Lookup,
+    Multiply,
+    Operator,
+    RmsNorm,
+    Scan,
+)
+from tinyloc.quant.tables import EXP2, RSQRT
+
+Ints = npt.NDArray[np.int64]
+States = dict[str, Ints]
+
+
+def requantise(value: Ints, multiplier: Any, shift: Any) -> Ints:
+    """(value * multiplier + 2^(shift - 1)) >> shift in 64 bits.
+
+    value int32, multiplier 0..2^31-1, shift 1..62.
+    """
+    shift = np.asarray(shift, np.int64)
+    half = np.int64(1) << (shift - 1)
+    return np.asarray((value * np.asarray(multiplier, np.int64) + half) >> shift)
+
+
+def decay_factor(dt: Ints, decay: Any, decay_shift: int) -> Ints:
+    """2^-(dt * decay * 2^-decay_shift * 2^-16) in Q15, 0..32767: the exponential of the scan.
+
+    dt 0..32767, decay 0..65535 (their product fits 31 bits).
+    """
+    exponent = np.minimum((dt * np.asarray(decay, np.int64)) >> decay_shift, 0xFFFFF)
+    whole, index, rest = exponent >> 16, (exponent >> 10) & 63, exponent & 1023
+    table = EXP2.astype(np.int64)
+    value = table[index] - (((table[index] - table[index + 1]) * rest + 512) >> 10)
+    return np.asarray(value >> whole)
+
+
+def inverse_root(total: Ints) -> tuple[Ints, Ints]:
+    """(r, e) with 1/sqrt(total) = r * 2^-15 * 2^-e; total 16..2^60, r 16384..32768 (Q15)."""
+    length = np.frexp(total.astype(np.float64))[1].astype(np.int64) - 1
+    # float64 may round up to the next power of two: settle it in integers
+    length -= (np.int64(1) << np.maximum(length, 0)) > total
+    half = length >> 1
+    power = half << 1
+    mantissa = np.where(power <= 30, total << np.maximum(30 - power, 0), total >> np.maximum(power - 30, 0))
+    index, rest = (mantissa >> 24) - 64, (mantissa >> 8) & 0xFFFF
+    table = RSQRT.astype(np.int64)
+    return table[index] - (((table[index] - table[index + 1]) * rest + 32768) >> 16), half
+
+
+class Reference:
+    """Runs a graph. `check=True` asserts the width of every intermediate result (slower; for tests)."""
+
+    def __init__(self, graph: Graph, *, check: bool = False) -> None:
+        self.graph = graph.check()
+        self.checking = check
+
+    def initial_state(self, windows: int) -> States:
+        """Zeros for every operator that keeps something: name -> [windows, size]."""
+        return {kept.name: np.zeros((windows, kept.size), np.int64) for _, kept in self.graph.states()}
+
+    def step(self, sample: npt.NDArray[np.int8], states: States) -> npt.NDArray[np.int16]:
+        """One step: sample [W, P] int8 -> scores [W, K] int16. `states` is changed in place."""
+        values: dict[str, Ints] = {SAMPLE: sample.astype(np.int64)}
+        for operator in self.graph.operators:
+            values[operator.output] = self.apply(operator, values, states)
+        return values[self.graph.output].astype(np.int16)
+
+    def run(self, rssi: npt.NDArray[np.int8], states: States | None = None) -> npt.NDArray[np.int16]:
+        """Windows [W, T, P] int8 -> scores after every step [W, T, K] int16, each from a reset state.
+
+        With `states` (changed in place) it goes on from there instead.
+        """
+        states = self.initial_state(len(rssi)) if states is None else states
+        return np.stack([self.step(rssi[:, t], states) for t in range(rssi.shape[1])], axis=1)
+
+    def apply(self, operator: Operator, values: dict[str, Ints], states: States) -> Ints:
+        """One operator on the tensors that stand in `values`; returns its output, changes its state."""
+        method: Callable[[Any, dict[str, Ints], States], Ints]
+        method = getattr(self, f"_{type(operator).__name__.lower()}")
+        result = method(operator, values, states)
+        limit = self.graph.tensor(operator.output).limit
+        if self.checking and isinstance(operator, Lookup):
+            limit = 128
+        if self.checking and np.abs(result).max(initial=0) > limit:
+            raise QuantisationError(f"operator {operator.name!r} left its output's limit of {limit}")
+        return result
+
+    def _clamp(self, value: Ints, operator: Operator) -> Ints:
+        limit = self.graph.tensor(operator.output).limit
+        return np.clip(value, -limit, limit)
+
+    def _int32(self, value: Ints, operator: Operator) -> Ints:
+        if self.checking and np.abs(value).max(initial=0) > INT32_MAX:
+            raise QuantisationError(f"operator {operator.name!r} overflowed a 32-bit accumulator")
+        return value
+
+    def _lookup(self, op: Lookup, values: dict[str, Ints], states: States) -> Ints:
+        return op.table.astype(np.int64)[values[op.x] + 128]
+
+    def _curve(self, op: Curve, values: dict[str, Ints], states: States) -> Ints:
+        x, table = values[op.x], op.table.astype(np.int64)
+        index, rest = (x >> 8) + 128, x & 255
+        return np.asarray(table[index] + (((table[index + 1] - table[index]) * rest + 128) >> 8))
+
+    def _linear(self, op: Linear, values: dict[str, Ints], states: States) -> Ints:
+        product = values[op.x].astype(np.float64) @ op.weight.T.astype(np.float64)
+        total = self._int32(product.astype(np.int64) + op.bias, op)
+        return self._clamp(requantise(total, op.multiplier, op.shift), op)
+
+    def _rmsnorm(self, op: RmsNorm, values: dict[str, Ints], states: States) -> Ints:
+        x = values[op.x]
+        root, exponent = inverse_root((x * x).sum(axis=1) + op.epsilon)
+        shift = (exponent + op.shift)[:, None]
+        half = (np.int64(1) << shift) >> 1
+        return self._clamp((self._int32(x * root[:, None], op) + half) >> shift, op)
+
+    def _depthwiseconv(self, op: DepthwiseConv, values: dict[str, Ints], states: States) -> Ints:
+        x, taps = values[op.x], op.weight.shape[1]
+        name = f"{op.name}_past"
+        past = states[name].reshape(len(x), -1, taps - 1)
+        line = np.concatenate([past, x[:, :, None]], axis=2)
+        states[name] = line[:, :, 1:].reshape(len(x), -1).copy()
+        total = self._int32((line * op.weight.astype(np.int64)).sum(axis=2) + op.bias, op)
+        return self._clamp(requantise(total, op.multiplier, op.shift), op)
+
+    def _scan(self, op: Scan, values: dict[str, Ints], states: States) -> Ints:
+        dt, b, c, x = (values[name] for name in (op.dt, op.b, op.c, op.x))
+        name = f"{op.name}_h"
+        h = states[name].reshape(len(x), *op.decay.shape)
+        u = np.clip(requantise(dt * x, op.u_multiplier, op.u_shift), -32767, 32767)
+        a = decay_factor(dt[:, :, None], op.decay, op.decay_shift)
+        total = self._int32(h * a + u[:, :, None] * b[:, None, :] + (1 << 14), op)
+        h = np.clip(total >> 15, -32767, 32767)
+        states[name] = h.reshape(len(x), -1)
+        read = self._int32((h * c[:, None, :]).sum(axis=2), op)
+        through = (x * op.skip.astype(np.int64)) << op.skip_shift
+        half = np.int64(1) << (op.y_shift - 1)
+        return self._clamp((read * op.y_multiplier + through + half) >> op.y_shift, op)
+
+    def _multiply(self, op: Multiply, values: dict[str, Ints], states: States) -> Ints:
+        return self._clamp(requantise(values[op.a] * values[op.b], op.multiplier, op.shift), op)
+
+    def _add(self, op: Add, values: dict[str, Ints], states: States) -> Ints:
+        total = values[op.a] * op.a_multiplier + values[op.b] * op.b_multiplier
+        return self._clamp((total + (np.int64(1) << (op.shift - 1))) >> op.shift, op)
+
+
+def rooms_of(scores: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Scores [..., K] -> the room with the highest, the first of equals."""
+    return np.asarray(scores.argmax(axis=-1), np.uint8)
+
+
+def answers(scores: npt.NDArray[np.int16]) -> bytes:
+    """Scores [..., K] as the device writes them: K little-endian int16, then the room, one byte, per step."""
+    flat = np.ascontiguousarray(scores.reshape(-1, scores.shape[-1]), "<i2")
+    return np.concatenate([flat.view(np.uint8), rooms_of(flat)[:, None]], axis=1).tobytes()

@@ -43,6 +43,10 @@ class Table:
         """Column names in the order of the file."""
         return tuple(self.frame.columns)
 
+    def shifted(self, lines: int) -> Table:
+        """The same table with `lines` added to every line number."""
+        return Table(self.path, self.frame, self.lines + lines)
+
     def text(self, column: str) -> npt.NDArray[np.str_]:
         """A column as text [R]; an empty cell is the empty string."""
         series = self._series(column).cast(pl.String).fill_null("").str.strip_chars()

@@ -1,0 +1,65 @@
+/* The harness: one record in, one step of the model, one answer out, until the records end.
+ *
+ *   record   1 + TINYLOC_SAMPLE_BYTES   flag (1: a new window, call tinyloc_init first), then the sample
+ *   answer   2 * TINYLOC_ROOMS + 1      scores as little-endian int16, then the room
+ *
+ * RAM holds one state, one sample, one result: nothing is buffered, as on a wearable. The answer is the
+ * result's own memory, for which its layout and the byte order are checked here.
+ */
+#include <stddef.h>
+
+#include "port.h"
+#include "tinyloc_model.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the harness writes scores as they lie in memory, and so needs a little-endian machine"
+#endif
+
+/* What an application would hold too: the linker script keeps it apart from the harness's own RAM. */
+#if defined(__ELF__)
+#define MODEL_RAM __attribute__((section(".bss.tinyloc_model")))
+#else
+#define MODEL_RAM
+#endif
+
+enum {
+    RECORD_BYTES = 1 + TINYLOC_SAMPLE_BYTES,
+    ANSWER_BYTES = 2 * TINYLOC_ROOMS + 1
+};
+
+typedef char room_follows_scores[offsetof(tinyloc_result, room) == ANSWER_BYTES - 1 ? 1 : -1];
+
+/* Read from the ELF by the side that feeds us, so that both agree on the lengths. */
+extern const uint32_t tinyloc_harness_record_bytes;
+extern const uint32_t tinyloc_harness_answer_bytes;
+extern const uint32_t tinyloc_harness_window_steps;
+const uint32_t tinyloc_harness_record_bytes __attribute__((used)) = RECORD_BYTES;
+const uint32_t tinyloc_harness_answer_bytes __attribute__((used)) = ANSWER_BYTES;
+const uint32_t tinyloc_harness_window_steps __attribute__((used)) = TINYLOC_WINDOW_STEPS;
+
+typedef struct {
+    uint8_t padding[3];
+    uint8_t flag;
+    int8_t sample[TINYLOC_SAMPLE_BYTES]; /* on a word boundary, as an application's own array would be */
+} aligned_record;
+
+MODEL_RAM static tinyloc_state state;
+MODEL_RAM static aligned_record record __attribute__((aligned(4)));
+MODEL_RAM static tinyloc_result result;
+
+int main(void)
+{
+    uint32_t records = 0;
+
+    port_open();
+    while (port_read(&record.flag, RECORD_BYTES)) {
+        if (record.flag == 1 || records == 0) {
+            tinyloc_init(&state); /* nothing runs on a state that was never initialised */
+        }
+        tinyloc_step(&state, record.sample, &result);
+        port_write((const uint8_t *)&result, ANSWER_BYTES);
+        ++records;
+    }
+    port_finish(records);
+    return 0;
+}

@@ -58,7 +58,7 @@ def test_fit_and_what_fits_agree(flash: int, ram: int, most_flash: int, most_ram
         (812, "812 bytes"),
         (1024, "1 KB"),
         (15_480, "15.1 KB"),
-        (2_940_000, "2,871.1 KB"),
+        (2_940_000, "2.8 MB"),
     ],
 )
 def test_kilobytes(size: int, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Does it fit? Measured flash and RAM (stack included) against what was allowed. KB = 1,024 bytes."""
+"""Does it fit? Measured flash and RAM (stack included) against what was allowed. KB = 1,024 bytes, MB = 1,024 KB."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from tinyloc.errors import BudgetError
 
 
 def kilobytes(size: int) -> str:
-    """`size` bytes as a person reads it: "812 bytes", "15.1 KB", "64 KB"."""
+    """`size` bytes as a person reads it: "812 bytes", "15.1 KB", "64 KB", "2.8 MB"."""
     if abs(size) < 1024:
         return f"{size} byte{'' if abs(size) == 1 else 's'}"
+    if abs(size) >= 1024 * 1024:
+        return f"{size / (1024 * 1024):,.1f} MB"
     return f"{size // 1024:,} KB" if size % 1024 == 0 else f"{size / 1024:,.1f} KB"
 
 
 def _exact(size: int) -> str:
     """As `kilobytes`, with the bytes behind it where that rounds: an overrun is never rounded away."""
-    return kilobytes(size) if size < 1024 or size % 1024 == 0 else f"{kilobytes(size)} ({size:,} bytes)"
+    return kilobytes(size) if size < 1024 or (size % 1024 == 0 and size < 1024 * 1024) else f"{kilobytes(size)} ({size:,} bytes)"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ JSON Schema, each property with its `unit`. This page is generated from it by
 `python -m tinyloc.judge.describe > docs/RESULT.md`, and a test holds the two together.
 
 Shares run from 0 to 1. KB = 1,024 bytes. A dot steps into an object, `[]` into each entry of a list. Every
-field is always written, as null where its type says so and there is nothing to tell; unknown fields are refused.
+field is always written, as null where its type says so and there is nothing to tell; unknown fields are
+refused.
 
 Macro-F1 is the mean of each room's F1 over the rooms that occur in the truth of the windows scored.
 

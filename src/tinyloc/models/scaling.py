@@ -80,8 +80,8 @@ class InputScaling:
         """Fit a scaling on training windows, and on nothing else.
 
         minmax: all access points share one line from the fill (-120 dBm -> 0) to the strongest heard (-> 1).
-        zscore: each access point by its own mean and standard deviation, "not heard" counted as 3 dB below the
-        weakest signal of the set, so that a rarely heard access point is not spread by a made-up -120.
+        zscore: each access point by its own mean and standard deviation, "not heard" counted as 3 dB below
+        the weakest signal of the set, so that a rarely heard one is not spread by a made-up -120.
         power: ((dBm + 104) / 104)^e, 0 for not heard: strong signals, which are near and sure, weigh most.
         """
         rssi = windows.rssi.reshape(-1, windows.rssi.shape[-1])

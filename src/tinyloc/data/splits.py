@@ -146,22 +146,24 @@ def build_sets(material: Material) -> WindowSets:
 
 
 def split_stays(recording: Recording, share: float) -> tuple[list[Recording], list[Recording]]:
-    """The last `share` of the time of every stay in a room, apart from what precedes it.
+    """The middle `share` of the time of every stay in a room, apart from what lies around it.
 
-    For a recording that visits each room once, whose end alone would not know them all. The parts are
-    recordings of their own, so no window joins them.
+    For a recording that visits each room once: its end alone would not know them all, and the end of each
+    stay would be a place that the rest has never been near. The parts are recordings of their own, so no
+    window joins them. Returns (around, middle).
     """
     if recording.room is None:
         raise SplitError(f"session {recording.session!r} has no rooms to be divided by")
     borders = np.flatnonzero(recording.room[1:] != recording.room[:-1]) + 1
     edges = [0, *(int(border) for border in borders), len(recording)]
-    early, late = [], []
+    around, middle = [], []
     for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True), start=1):
-        stay = recording.part(start, stop, f"{recording.session}:stay {number}")
-        if len(stay) < 2:
-            early.append(stay)
-            continue
-        first, last = split_time(stay, share)
-        early.append(first)
-        late.append(last)
-    return early, late
+        time = recording.time[start:stop]
+        centre, half = (time[0] + time[-1]) / 2, share * (time[-1] - time[0]) / 2
+        first, last = (start + int(index) for index in np.searchsorted(time, (centre - half, centre + half)))
+        name = f"{recording.session}:stay {number}"
+        pieces = ((around, start, first, "before"), (middle, first, last, "middle"), (around, last, stop, "after"))
+        for pile, low, high, which in pieces:
+            if high > low:
+                pile.append(recording.part(low, high, f"{name} {which}"))
+    return around, middle

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -66,14 +66,28 @@ def choose(options: Options, name: str, default: object, allowed: tuple[object, 
     return by_text[str(value)]
 
 
+def number(options: Options, name: str, default: float) -> float:
+    """An option's value as a number, or UsageError."""
+    value = options.get(name, default)
+    try:
+        return float(str(value))
+    except ValueError:
+        raise UsageError(f"{name}={value} is not a number") from None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """"Did you mean ...?", or the empty string where nothing is near."""
+    near = get_close_matches(name, list(known), 2, 0.5)
+    return f"Did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
+
+
 def refuse_unknown(source: str, options: Options, known: Mapping[str, str]) -> None:
     """UsageError at the first option that the source does not know, with the nearest that it does."""
     for name in options:
         if name not in known:
-            near = get_close_matches(name, known, 1)
             raise UsageError(
                 f"{source} has no option {name!r}",
-                hint=f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(sorted(known)) or 'none'}.",
+                hint=nearest(name, known) or f"It has {', '.join(sorted(known)) or 'none'}.",
             )
 
 

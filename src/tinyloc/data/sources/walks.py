@@ -5,7 +5,7 @@ the truth or come near to it, and are never read. Zones are a grid of 3 cells al
 training walks' extent and 2 along the shorter; a circuit that is a straight line has 3.
 
 The last third of the walks tests, the last walk before them validates. In the car park only one walk
-remains beside the test: there the last quarter of every stay in a zone validates, because the end of the
+remains beside the test: there the middle quarter of every stay in a zone validates, because the end of the
 walk itself knows one zone only.
 """
 
@@ -83,7 +83,7 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
     else:
         train, validation = split_stays(rest[0], VALIDATION_SHARE)
         who = (
-            f"{rest[0].session} trains, but for the last quarter of every stay in a zone, which validates"
+            f"{rest[0].session} trains, but for the middle quarter of every stay in a zone, which validates"
         )
     division = Division(
         tuple(train),

@@ -1,0 +1,321 @@
+"""The user's own recording: a CSV or Parquet file with `time` and one column per access point.
+
+Optional columns: `room` (empty = not annotated), `session`, and `ax`, `ay`, `az` in g. Other names are mapped
+by options. Without an option, every other column is an access point.
+
+Time must not run backwards within a session. Rows of equal time are one sample: per access point the later
+reading wins, and a note says how many were joined. A reading no radio can report is refused, not dropped.
+
+Who tests: `test_sessions` and `val_sessions`, else the last third of the sessions, else the last 30 % of
+the time. Who validates, unless named: the last quarter of the sessions that remain (one at least), else the
+last quarter of the time that remains; one second is left out at each border in time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, Recording, TextArray
+from tinyloc.data.sources.base import Options, choose, nearest, number
+from tinyloc.data.sources.times import TIME_UNITS, read_time
+from tinyloc.data.splits import Division, Material, Protocol, rooms_of, split_time
+from tinyloc.data.table import Table, read_csv, read_parquet
+from tinyloc.errors import DataError, SplitError, UsageError
+
+STEPS = 20
+HOP = 10
+TEST_SHARE = 0.30
+VALIDATION_SHARE = 0.25
+BORDER = 1.0
+_AXES = ("ax", "ay", "az")
+
+OPTIONS = {
+    "time": "column with the time (default time)",
+    "room": "column with the room (default room)",
+    "session": "column with the session (default session)",
+    "access_points": "columns with RSSI (default: all others)",
+    "acceleration": "three columns in g (default ax,ay,az)",
+    "time_unit": f"one of {', '.join(TIME_UNITS)} (default auto)",
+    "not_heard": "number that means not heard, besides an empty cell",
+    "test_sessions": "sessions that test",
+    "val_sessions": "sessions that validate",
+}
+
+
+def load(path: Path, options: Options) -> Material:
+    """Read the file, check it, and divide its sessions. Raises DataError or SplitError in one line."""
+    recordings, notes = read(path, options)
+    division = divide(path, recordings, names(options, "test_sessions"), names(options, "val_sessions"))
+    gaps = np.concatenate([np.diff(recording.time) for recording in recordings if len(recording) > 1])
+    step = float(f"{np.median(gaps):.3g}")
+    protocol = Protocol(steps=STEPS, hop=HOP, seconds_per_step=step)
+    return Material(path.name, division, protocol, "the file's owner's", "own recording", notes=notes)
+
+
+def names(options: Options, name: str) -> tuple[str, ...]:
+    """An option that lists names: a sequence, or text with commas."""
+    value = options.get(name)
+    if value is None:
+        return ()
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, Sequence):
+        raise UsageError(f"{name}={value} is not a list of names")
+    return tuple(str(part).strip() for part in parts if str(part).strip())
+
+
+def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str, ...]]:
+    """The file's sessions in the order in which they begin in it, and notes on what was joined."""
+    table = read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_csv(path)
+    time_name = _column(table, options, "time", required=True)
+    room_name = _column(table, options, "room")
+    session_name = _column(table, options, "session")
+    axes = _axes(table, options)
+    points = _points(table, options, {time_name, room_name, session_name, *axes})
+    time, notes = read_time(table, time_name, str(choose(options, "time_unit", "auto", TIME_UNITS)))
+    rssi = _rssi(table, points, options)
+    moves = np.column_stack([table.numbers(name, "g") for name in axes]) if axes else None
+    rooms = table.text(room_name) if room_name else None
+    made, joined = [], 0
+    for name, rows in _sessions(table, session_name):
+        _check_order(table, time, rows, time_name, name if session_name else "")
+        recording, count = _join(time, rssi, rooms, moves, rows, points, name)
+        if np.isnan(recording.rssi).all():
+            raise DataError(
+                f"session {name!r}: no access point is heard in any of its {len(rows)} rows",
+                path=path,
+                line=int(table.lines[rows[0]]),
+                hint="Leave the session out, or name the access points with the option access_points.",
+            )
+        made.append(recording)
+        joined += count
+    if joined:
+        notes += (f"{joined} rows had the time of the row before them and were joined with it.",)
+    _check_enough(table, made, room_name)
+    return tuple(made), notes
+
+
+# --- columns ----------------------------------------------------------------------------------------------
+
+
+def _column(table: Table, options: Options, role: str, required: bool = False) -> str:
+    named = options.get(role)
+    name = str(named or role)
+    if name in table.columns:
+        return name
+    if named is None and not required:
+        return ""
+    raise DataError(
+        f"there is no column {name!r}; the file has {', '.join(table.columns[:12])}",
+        path=table.path,
+        line=1,
+        hint=nearest(name, table.columns) or f"Say which column holds the {role} with the option {role}.",
+    )
+
+
+def _axes(table: Table, options: Options) -> tuple[str, ...]:
+    wanted = names(options, "acceleration") or _AXES
+    there = tuple(name for name in wanted if name in table.columns)
+    if not there and "acceleration" not in options:
+        return ()
+    if len(there) != 3 or len(wanted) != 3:
+        raise DataError(
+            f"acceleration needs three columns, found {', '.join(there) or 'none'} of {', '.join(wanted)}",
+            path=table.path,
+            line=1,
+            hint="Give all three axes in g, or none.",
+        )
+    return there
+
+
+def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
+    named = names(options, "access_points")
+    for name in named:
+        if name not in table.columns:
+            raise DataError(
+                f"there is no column {name!r} for an access point",
+                path=table.path,
+                line=1,
+                hint=nearest(name, table.columns) or "Check the option access_points.",
+            )
+    points = named or tuple(name for name in table.columns if name not in taken)
+    if not points:
+        raise DataError("there is no column for an access point", path=table.path, line=1)
+    return points
+
+
+def _rssi(table: Table, points: tuple[str, ...], options: Options) -> FloatArray:
+    """Columns of RSSI [R, P] dBm; refuses what no radio can report, with the place."""
+    rssi = np.column_stack([table.numbers(name, "RSSI in dBm") for name in points])
+    if options.get("not_heard") is not None:
+        rssi[rssi == number(options, "not_heard", 0.0)] = np.nan
+    with np.errstate(invalid="ignore"):
+        bad = np.argwhere((rssi < RSSI_MIN) | (rssi > RSSI_MAX) | np.isinf(rssi))
+    if len(bad):
+        row, column = (int(index) for index in bad[0])
+        raise DataError(
+            f"no radio reports this; expected {RSSI_MIN:g}..{RSSI_MAX:g} dBm ({len(bad)} such cells)",
+            path=table.path,
+            line=int(table.lines[row]),
+            column=points[column],
+            value=float(rssi[row, column]),
+            hint="Empty the cell, or name the number that means not heard with the option not_heard.",
+        )
+    if np.isnan(rssi).all():
+        raise DataError(
+            f"no access point is heard in any of the {len(table)} rows ({', '.join(points[:6])})",
+            path=table.path,
+            hint="Name the columns with RSSI with the option access_points.",
+        )
+    return rssi
+
+
+# --- sessions ---------------------------------------------------------------------------------------------
+
+
+def _sessions(table: Table, column: str) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """(name, its rows) in the order in which sessions first appear."""
+    if not column:
+        return [("all", np.arange(len(table)))]
+    cells = table.text(column)
+    empty = np.flatnonzero(cells == "")
+    if len(empty):
+        raise DataError(
+            f"the session has no name ({len(empty)} such rows)",
+            path=table.path,
+            line=int(table.lines[empty[0]]),
+            column=column,
+            hint="Name the session in every row, or leave the rows out.",
+        )
+    found, first = np.unique(cells, return_index=True)
+    return [(str(found[index]), np.flatnonzero(cells == found[index])) for index in np.argsort(first)]
+
+
+def _check_order(
+    table: Table, time: FloatArray, rows: npt.NDArray[np.int64], column: str, session: str
+) -> None:
+    back = np.flatnonzero(np.diff(time[rows]) < 0)
+    if len(back):
+        row = rows[int(back[0]) + 1]
+        within = f" within session {session!r}" if session else ""
+        raise DataError(
+            f"time runs backwards{within}, by {time[rows[int(back[0])]] - time[row]:.3f} s ({len(back)} times)",
+            path=table.path,
+            line=int(table.lines[row]),
+            column=column,
+            value=str(table.frame[column][int(row)]),
+            hint="Sort the rows by time, or give each recording its own session name.",
+        )
+
+
+def _join(
+    time: FloatArray,
+    rssi: FloatArray,
+    rooms: TextArray | None,
+    moves: FloatArray | None,
+    rows: npt.NDArray[np.int64],
+    points: tuple[str, ...],
+    session: str,
+) -> tuple[Recording, int]:
+    """One session; rows of equal time become one sample, whose later readings win."""
+    moments, at = np.unique(time[rows], return_inverse=True)
+    values = np.full((len(moments), len(points)), np.nan)
+    row, column = np.nonzero(~np.isnan(rssi[rows]))
+    values[at[row], column] = rssi[rows][row, column]
+    last = np.empty(len(moments), np.int64)
+    last[at] = rows
+    recording = Recording(
+        time=moments,
+        rssi=values,
+        access_points=points,
+        session=session,
+        room=None if rooms is None else rooms[last],
+        acceleration=None if moves is None else moves[last],
+    )
+    return recording, len(rows) - len(moments)
+
+
+def _check_enough(table: Table, recordings: Sequence[Recording], room_column: str) -> None:
+    count = sum(len(recording) for recording in recordings)
+    if count < 3 * STEPS:
+        raise DataError(
+            f"{count} samples; training, validation and test need {3 * STEPS} at least, and hundreds to be good",
+            path=table.path,
+            hint="Record for longer.",
+        )
+    known = rooms_of(recordings)
+    if len(known) < 2:
+        found = f"only {known[0]!r}" if known else "no room at all"
+        raise DataError(
+            f"{found} is annotated; a room model needs two rooms or more",
+            path=table.path,
+            column=room_column or None,
+            hint="Fill the column room, or name another column with the option room.",
+        )
+
+
+# --- who tests --------------------------------------------------------------------------------------------
+
+
+def divide(
+    path: Path, recordings: Sequence[Recording], test_names: tuple[str, ...], val_names: tuple[str, ...]
+) -> Division:
+    """Give out whole sessions, or the end of the time where there are too few."""
+    known = {recording.session: recording for recording in recordings}
+    for name in (*test_names, *val_names):
+        if name not in known:
+            raise SplitError(
+                f"{path}: there is no session {name!r}; it has {', '.join(list(known)[:12])}",
+                hint=nearest(name, tuple(known)),
+            )
+    both = sorted(set(test_names) & set(val_names))
+    if both:
+        raise SplitError(f"session {both[0]!r} is to test and to validate", hint="Name it once.")
+    rest = [recording for recording in recordings if recording.session not in (*test_names, *val_names)]
+    test = [known[name] for name in test_names]
+    validation = [known[name] for name in val_names]
+    said = []
+    if not test and len(rest) >= 2:
+        count = max(1, round(len(rest) / 3))
+        rest, test = rest[:-count], rest[-count:]
+    elif not test and rest:
+        early, late = split_time(rest[-1], TEST_SHARE, BORDER)
+        rest, test = [*rest[:-1], early], [late]
+        said.append(f"the last {TEST_SHARE:.0%} of the time tests")
+    if not rest:
+        raise SplitError("no session is left to train", hint="Name fewer sessions for test and validation.")
+    if not validation and len(rest) >= 2:
+        count = max(1, round(len(rest) * VALIDATION_SHARE))
+        rest, validation = rest[:-count], rest[-count:]
+    elif not validation:
+        early, late = split_time(rest[0], VALIDATION_SHARE, BORDER)
+        rest, validation = [early], [late]
+        said.append(f"the last {VALIDATION_SHARE:.0%} of the time before that validates")
+    _check_rooms(path, rest, validation, test)
+    roles = (("train", rest), ("validate", validation), ("test", test))
+    listed = "; ".join(f"to {role}: {_count(members)}" for role, members in roles)
+    ends = f" ({', '.join(said)}, with {BORDER:g} s left out at each border)" if said else ""
+    return Division(tuple(rest), tuple(validation), tuple(test), f"Sessions {listed}{ends}.")
+
+
+def _check_rooms(
+    path: Path, train: list[Recording], validation: list[Recording], test: list[Recording]
+) -> None:
+    seen = set(rooms_of(train))
+    for role, members in (("test", test), ("validation", validation)):
+        for recording in members:
+            strange = sorted(set(rooms_of([recording])) - seen)
+            if strange:
+                raise SplitError(
+                    f"{path}: {role} session {recording.session!r} enters room {strange[0]!r}, which is never "
+                    f"seen in training (it knows {', '.join(sorted(seen)[:8]) or 'none'})",
+                    hint="Let a session with that room train: choose test_sessions and val_sessions by name.",
+                )
+
+
+def _count(members: Sequence[Recording], most: int = 6) -> str:
+    shown = ", ".join(recording.session for recording in members[:most])
+    return shown + (f" and {len(members) - most} more" if len(members) > most else "")

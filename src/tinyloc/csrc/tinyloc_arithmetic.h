@@ -12,35 +12,72 @@
 /* Shifting a negative number right must keep its sign: C99 leaves that to the compiler, so we ask it. */
 typedef char tinyloc_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];
 
-/* (value * multiplier + 2^(shift - 1)) >> shift in 64 bits. multiplier 0..2^31-1, shift 1..62.
-   The result fits 32 bits whenever it fits the tensor behind it; clamp follows at once. */
-static inline int64_t tinyloc_requantise(int32_t value, int32_t multiplier, uint8_t shift)
+/* Instructions of Arm's DSP extension that C has no word for. Every use has a plain C form beside it that gives
+   the same bits. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(TINYLOC_PLAIN)
+#define TINYLOC_DSP 1
+/* Bytes 0 and 2 of four, sign extended to the two halves of a word. */
+static inline uint32_t tinyloc_bytes_0_2(uint32_t four)
 {
-    return ((int64_t)value * multiplier + ((int64_t)1 << (shift - 1))) >> shift;
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(four));
+    return pair;
+}
+/* Bytes 1 and 3. */
+static inline uint32_t tinyloc_bytes_1_3(uint32_t four)
+{
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(four));
+    return pair;
+}
+/* sum + both products of signed halves. */
+static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
+{
+    int32_t result;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+}
+#else
+#define TINYLOC_DSP 0
+#endif
+
+/* value held within int16. */
+static inline int16_t tinyloc_clamp16(int32_t value)
+{
+#if TINYLOC_DSP
+    int32_t result;
+    __asm__("ssat %0, #16, %1" : "=r"(result) : "r"(value));
+    return (int16_t)result;
+#else
+    return (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
+#endif
 }
 
 /* value held within -limit..limit, limit 1..32767. */
-static inline int16_t tinyloc_clamp(int64_t value, int16_t limit)
+static inline int16_t tinyloc_clamp(int32_t value, int16_t limit)
 {
     if (value > limit) {
-        return limit;
+        value = limit;
     }
     if (value < -(int32_t)limit) {
-        return (int16_t)-limit;
+        value = -(int32_t)limit;
     }
     return (int16_t)value;
 }
 
-/* The same for a value that is already known to fit 32 bits. */
-static inline int16_t tinyloc_clamp32(int32_t value, int16_t limit)
+/* clamp(value >> shift) in 64 bits, the rare slow way: a call, so that it costs the fast paths no register. */
+int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit);
+
+/* clamp((value * multiplier + 2^(shift - 1)) >> shift) in 64 bits. multiplier 0..2^31-1, shift 1..62.
+   From 33 on the half touches the upper word alone, so that word is all that is needed: the same bits. */
+static inline int16_t tinyloc_requantise(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit)
 {
-    if (value > limit) {
-        return limit;
+    const int64_t product = (int64_t)value * multiplier;
+    if (shift > 32) {
+        const int32_t upper = (int32_t)(product >> 32);
+        return tinyloc_clamp((upper + ((int32_t)1 << (shift - 33))) >> (shift - 32), limit);
     }
-    if (value < -(int32_t)limit) {
-        return (int16_t)-limit;
-    }
-    return (int16_t)value;
+    return tinyloc_shift_clamp(product + ((int64_t)1 << (shift - 1)), shift, limit);
 }
 
 #endif

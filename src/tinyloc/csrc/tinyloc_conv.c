@@ -1,22 +1,32 @@
 /* Causal convolution over time, one filter a channel; the past is the operator's state. */
 #include "tinyloc_kernels.h"
 
+/* One channel: the past moves up by one and is summed on the way. Four taps, Mamba's own number, are written
+   out; the loop is for any other. */
 #define TINYLOC_CONV(name, value_t)                                                                            \
     void name(const tinyloc_conv *op, value_t *past, const value_t *x, value_t *y)                             \
     {                                                                                                          \
         const int8_t *weight = op->weight;                                                                     \
-        const uint16_t kept = (uint16_t)(op->taps - 1);                                                        \
-        for (uint16_t channel = 0; channel < op->channels; channel++) {                                        \
+        const uint16_t kept = (uint16_t)(op->taps - 1), channels = op->channels;                               \
+        const int16_t limit = op->limit;                                                                       \
+        for (uint16_t channel = 0; channel < channels; channel++) {                                            \
             const value_t newest = x[channel];                                                                 \
-            int32_t sum = op->bias[channel];                                                                   \
-            for (uint16_t tap = 0; tap < kept; tap++) {                                                        \
-                sum += (int32_t)*weight++ * past[tap];                                                         \
-                past[tap] = tap + 1 < kept ? past[tap + 1] : newest;                                           \
+            int32_t sum = op->bias[channel] + (int32_t)weight[kept] * newest;                                  \
+            if (kept == 3) {                                                                                   \
+                const value_t first = past[0], second = past[1], third = past[2];                              \
+                sum += (int32_t)weight[0] * first + (int32_t)weight[1] * second + (int32_t)weight[2] * third;  \
+                past[0] = second;                                                                              \
+                past[1] = third;                                                                               \
+                past[2] = newest;                                                                              \
+            } else {                                                                                           \
+                for (uint16_t tap = 0; tap < kept; tap++) {                                                    \
+                    sum += (int32_t)weight[tap] * past[tap];                                                   \
+                    past[tap] = tap + 1 < kept ? past[tap + 1] : newest;                                       \
+                }                                                                                              \
             }                                                                                                  \
-            sum += (int32_t)*weight++ * newest;                                                                \
+            weight += kept + 1;                                                                                \
             past += kept;                                                                                      \
-            y[channel] = (value_t)tinyloc_clamp(                                                               \
-                tinyloc_requantise(sum, op->multiplier[channel], op->shift[channel]), op->limit);              \
+            y[channel] = (value_t)tinyloc_requantise(sum, op->multiplier[channel], op->shift[channel], limit); \
         }                                                                                                      \
     }
 

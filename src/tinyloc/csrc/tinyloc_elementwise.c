@@ -1,6 +1,12 @@
 /* Operators that treat each element on its own: lookup, curve, multiply, add, and the choice of the room. */
 #include "tinyloc_kernels.h"
 
+int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
+{
+    const int64_t low = -(int64_t)limit, shifted = value >> shift;
+    return (int16_t)(shifted > limit ? limit : shifted < low ? low : shifted);
+}
+
 void tinyloc_lookup(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y)
 {
     for (uint16_t i = 0; i < size; i++) {
@@ -24,7 +30,7 @@ void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_
     {                                                                                                          \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \
             const int32_t product = (int32_t)a[i] * b[i];                                                      \
-            y[i] = (narrow_t)tinyloc_clamp(tinyloc_requantise(product, op->multiplier, op->shift), op->limit); \
+            y[i] = (narrow_t)tinyloc_requantise(product, op->multiplier, op->shift, op->limit);               \
         }                                                                                                      \
     }
 
@@ -36,7 +42,7 @@ void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, i
     const int64_t half = (int64_t)1 << (op->shift - 1);
     for (uint16_t i = 0; i < op->size; i++) {
         const int64_t sum = (int64_t)a[i] * op->a_multiplier + (int64_t)b[i] * op->b_multiplier;
-        y[i] = tinyloc_clamp((sum + half) >> op->shift, op->limit);
+        y[i] = tinyloc_shift_clamp(sum + half, op->shift, op->limit);
     }
 }
 

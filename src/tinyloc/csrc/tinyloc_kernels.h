@@ -10,7 +10,8 @@
 
 /* ---------------------------------------------------------------- constants of the operators, in flash */
 
-/* Matrix [outputs][inputs] int8, row by row; one bias, multiplier and shift a row. */
+/* Matrix [outputs][inputs] int8, row by row; one bias, multiplier and shift a row. For 16-bit inputs each whole
+   group of four weights stands in the order 0, 2, 1, 3: the order in which Arm's DSP extension unpacks bytes. */
 typedef struct {
     const int8_t *weight;
     const int32_t *bias;
@@ -38,9 +39,9 @@ typedef struct {
     int16_t limit;
 } tinyloc_rms_norm;
 
-/* decay [channels][states]: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
+/* decay [channels][states], never negative: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
 typedef struct {
-    const uint16_t *decay;
+    const int16_t *decay;
     const int32_t *skip;
     int32_t u_multiplier, y_multiplier;
     uint16_t channels, states;
@@ -103,7 +104,7 @@ uint8_t tinyloc_highest(const int16_t *scores, uint8_t size);
 
 /* ---------------------------------------------------------------------- tables, generated: do not edit */
 
-extern const uint16_t tinyloc_exp2_table[65];   /* 2^(-i/64), Q15 */
+extern const uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
 extern const uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
 
 #endif

@@ -30,7 +30,7 @@ static int32_t inverse_root(uint64_t total, uint8_t *e)
         const uint8_t shift = (uint8_t)(e + op->shift); /* 0..31, epsilon sees to the lower end */             \
         const int32_t half = (int32_t)(((uint32_t)1 << shift) >> 1);                                           \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \
-            y[i] = (y_t)tinyloc_clamp32(((int32_t)x[i] * root + half) >> shift, op->limit);                    \
+            y[i] = (y_t)tinyloc_clamp(((int32_t)x[i] * root + half) >> shift, op->limit);                    \
         }                                                                                                      \
     }
 

@@ -1,38 +1,41 @@
 /* The selective scan of Mamba, one step: per channel and state one exponential, one state update, one read. */
 #include "tinyloc_kernels.h"
 
-/* 2^-(exponent * 2^-16) in Q15, 0..32767: table for the fraction, shift for the whole. */
-static inline int32_t exp2_negative(uint32_t exponent)
+/* 2^-(exponent * 2^-16) in Q15, 0..32767: a table for the fraction, a shift for the whole. exponent >= 0. */
+static inline int32_t exp2_negative(int32_t exponent)
 {
-    if (exponent > 0xFFFFFU) {
-        exponent = 0xFFFFFU; /* 2^-16: nothing is left in Q15 */
-    }
-    const uint16_t *point = tinyloc_exp2_table + ((exponent >> 10) & 63U);
-    const uint32_t rest = exponent & 1023U;
-    const uint32_t fall = (uint32_t)point[0] - point[1];
-    return (int32_t)((point[0] - ((fall * rest + 512U) >> 10)) >> (exponent >> 16));
+#if TINYLOC_DSP
+    uint32_t held;
+    __asm__("usat %0, #20, %1" : "=r"(held) : "r"(exponent));
+#else
+    const uint32_t held = exponent > 0xFFFFF ? 0xFFFFFU : (uint32_t)exponent; /* beyond it nothing is left */
+#endif
+    const uint32_t entry = tinyloc_exp2_table[(held >> 10) & 63U];
+    const uint32_t fall = (entry & 0xFFFFU) * (held & 1023U);
+    return (int32_t)(((entry - (fall << 6)) >> 16) >> (held >> 16));
 }
 
 #define TINYLOC_SCAN(name, x_t)                                                                                \
     void name(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,       \
               const x_t *x, int16_t *y)                                                                        \
     {                                                                                                          \
-        const uint16_t *decay = op->decay;                                                                     \
+        const int16_t *decay = op->decay;                                                                      \
+        const uint16_t channels = op->channels, states = op->states;                                           \
+        const uint8_t decay_shift = op->decay_shift;                                                           \
         const int64_t half = (int64_t)1 << (op->y_shift - 1);                                                  \
-        for (uint16_t channel = 0; channel < op->channels; channel++) {                                        \
+        for (uint16_t channel = 0; channel < channels; channel++) {                                            \
             const int32_t step = dt[channel], input = x[channel];                                              \
-            const int32_t u = tinyloc_clamp(tinyloc_requantise(step * input, op->u_multiplier, op->u_shift),   \
-                                            32767);                                                            \
+            const int32_t u = tinyloc_requantise(step * input, op->u_multiplier, op->u_shift, 32767);          \
             int32_t read = 0;                                                                                  \
-            for (uint16_t n = 0; n < op->states; n++) {                                                        \
-                const int32_t keep = exp2_negative(((uint32_t)step * *decay++) >> op->decay_shift);            \
-                const int16_t next = tinyloc_clamp32((*h * keep + u * b[n] + 16384) >> 15, 32767);             \
-                *h++ = next;                                                                                   \
-                read += (int32_t)next * c[n];                                                                  \
+            for (const int16_t *b_n = b, *c_n = c, *end = b + states; b_n != end;) {                           \
+                const int32_t keep = exp2_negative((step * *decay++) >> decay_shift);                          \
+                const int32_t next = tinyloc_clamp16((*h * keep + (u * *b_n++ + 16384)) >> 15);                \
+                *h++ = (int16_t)next;                                                                          \
+                read += next * *c_n++;                                                                         \
             }                                                                                                  \
             const int64_t through = ((int64_t)input * op->skip[channel]) * ((int64_t)1 << op->skip_shift);     \
             const int64_t sum = (int64_t)read * op->y_multiplier + through + half;                             \
-            y[channel] = tinyloc_clamp(sum >> op->y_shift, op->limit);                                         \
+            y[channel] = tinyloc_shift_clamp(sum, op->y_shift, op->limit);                                     \
         }                                                                                                      \
     }
 

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from tinyloc.errors import QuantisationError
 
 _KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile "
-    "while".split()
+    (
+        "auto break case char const continue default do double else enum extern float for goto if inline int "
+        "long register restrict return short signed sizeof static struct switch typedef union unsigned void "
+        "volatile while"
+    ).split()
 )
 
 
@@ -59,3 +61,14 @@ def array(values: npt.NDArray[np.generic], width: int = 100) -> str:
             line = "   "
         line += f" {word},"
     return "\n".join([*lines, line])
+
+
+def unpacking_order(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Weights [out, in] with each whole group of four inputs in the order 0, 2, 1, 3.
+
+    Arm's DSP extension unpacks bytes 0 and 2 of a word together, then 1 and 3: in this order they meet the
+    inputs as they lie in memory, and the plain loop loses nothing by it.
+    """
+    whole = weight.shape[1] // 4 * 4
+    groups = weight[:, :whole].reshape(len(weight), -1, 4)[:, :, [0, 2, 1, 3]]
+    return np.concatenate([groups.reshape(len(weight), whole), weight[:, whole:]], axis=1)

@@ -6,7 +6,7 @@ kernels are copied beside them, so the folder compiles on its own with any C99 c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from importlib import resources
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc import __version__
-from tinyloc.emit.literals import array, comment, identifier, integer
+from tinyloc.emit.literals import array, comment, identifier, integer, unpacking_order
 from tinyloc.emit.plan import Plan, plan
 from tinyloc.files import write_text
 from tinyloc.quant.graph import (
@@ -195,6 +195,8 @@ class Writer:
     @operator.register
     def _(self, op: Linear) -> None:
         outputs, inputs = op.weight.shape
+        if self._bits(op.x) == 16:
+            op = replace(op, weight=unpacking_order(op.weight))
         limit = self.graph.tensor(op.y).limit
         record = self._record(
             op, "tinyloc_linear", **self._rows(op), outputs=outputs, inputs=inputs, limit=limit

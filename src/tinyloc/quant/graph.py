@@ -209,7 +209,7 @@ class Scan(Operator):
     u = clamp(requantise(dt * x)); a = 2^-(dt * decay >> decay_shift) in Q15 by table;
     h = clamp16((h * a + u * b + 2^14) >> 15);
     y = clamp((sum_n h * c * y_multiplier + x * skip * 2^skip_shift + half) >> y_shift).
-    `decay` [E, N] uint16 is -A * log2(e), `skip` [E] int32 is D.
+    `decay` [E, N] int16, never negative, is -A * log2(e), `skip` [E] int32 is D.
     """
 
     dt: str
@@ -217,7 +217,7 @@ class Scan(Operator):
     c: str
     x: str
     y: str
-    decay: npt.NDArray[np.uint16]
+    decay: npt.NDArray[np.int16]
     decay_shift: int
     u_multiplier: int
     u_shift: int
@@ -248,7 +248,8 @@ class Scan(Operator):
             isinstance(maker, Curve) and int(maker.table.min()) >= 0,
             "needs a step size that a never negative curve makes",
         )
-        _array(self, "decay", self.decay, np.uint16, (x.size, b.size))
+        _array(self, "decay", self.decay, np.int16, (x.size, b.size))
+        _require(self, int(self.decay.min()) >= 0, "has a state that grows by itself")
         _array(self, "skip", self.skip, np.int32, (x.size,))
         _require(self, 0 <= self.decay_shift <= 31, f"decay_shift is {self.decay_shift}, expected 0..31")
         _factor(self, self.u_multiplier, self.u_shift)
@@ -258,7 +259,7 @@ class Scan(Operator):
             self.skip_shift >= 0 and x.magnitude.bit_length() + 31 + self.skip_shift <= 60,
             "shifts x * skip out of 64 bits",
         )
-        fits = b.size * c.limit * 32767 <= INT32_MAX
+        fits = b.size * c.limit * 32768 <= INT32_MAX
         _require(self, fits, f"sums {b.size} products that may leave 32 bits")
 
 

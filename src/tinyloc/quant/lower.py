@@ -95,7 +95,7 @@ class Lowering:
         state_sizes = [op.A.shape[1] for op in floats.operators if isinstance(op, FloatScan)]
         # the scan sums h * c over N states in 32 bits: c gives up the bits that this takes
         self.limits = {
-            op.c: min(32767, INT32_MAX // (32767 * size))
+            op.c: min(32767, INT32_MAX // (32768 * size))
             for op, size in zip(
                 (op for op in floats.operators if isinstance(op, FloatScan)), state_sizes, strict=True
             )
@@ -250,10 +250,10 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
     u_scale = h_scale / (32768 * b.scale)
     u_multiplier, u_shift = factor(dt.scale * x.scale / u_scale, operator.name)
     rate = -operator.A * LOG2_E * dt.scale * 2.0**16  # binary digits of exponent, in 2^-16, per unit of dt
-    decay_shift = int(min(31, math.floor(math.log2(65535 / max(float(rate.max()), 1e-9)))))
+    decay_shift = int(min(31, math.floor(math.log2(32767 / max(float(rate.max()), 1e-9)))))
     if decay_shift < 0:
         raise QuantisationError(f"operator {operator.name!r}: its step size times its decay is too large")
-    decay = np.rint(rate * 2.0**decay_shift).astype(np.uint16)
+    decay = np.rint(rate * 2.0**decay_shift).astype(np.int16)
     read, through = h_scale * c.scale / y.scale, operator.D * x.scale / y.scale
     largest = max(float(np.abs(through).max()), 1e-12)
     # read and D * x share one shift; where that leaves read too few bits, D * x is shifted up on its own

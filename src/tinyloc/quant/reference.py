@@ -47,13 +47,12 @@ def requantise(value: Ints, multiplier: Any, shift: Any) -> Ints:
 def decay_factor(dt: Ints, decay: Any, decay_shift: int) -> Ints:
     """2^-(dt * decay * 2^-decay_shift * 2^-16) in Q15, 0..32767: the exponential of the scan.
 
-    dt 0..32767, decay 0..65535 (their product fits 31 bits).
+    dt and decay 0..32767.
     """
     exponent = np.minimum((dt * np.asarray(decay, np.int64)) >> decay_shift, 0xFFFFF)
     whole, index, rest = exponent >> 16, (exponent >> 10) & 63, exponent & 1023
-    table = EXP2.astype(np.int64)
-    value = table[index] - (((table[index] - table[index + 1]) * rest + 512) >> 10)
-    return np.asarray(value >> whole)
+    entry = EXP2.astype(np.int64)[index]
+    return np.asarray((entry - 64 * (entry & 0xFFFF) * rest) >> (16 + whole))
 
 
 def inverse_root(total: Ints) -> tuple[Ints, Ints]:
@@ -152,7 +151,7 @@ class Reference:
         u = np.clip(requantise(dt * x, op.u_multiplier, op.u_shift), -32767, 32767)
         a = decay_factor(dt[:, :, None], op.decay, op.decay_shift)
         total = self._int32(h * a + u[:, :, None] * b[:, None, :] + (1 << 14), op)
-        h = np.clip(total >> 15, -32767, 32767)
+        h = np.clip(total >> 15, -32768, 32767)
         states[name] = h.reshape(len(x), -1)
         read = self._int32((h * c[:, None, :]).sum(axis=2), op)
         through = (x * op.skip.astype(np.int64)) << op.skip_shift

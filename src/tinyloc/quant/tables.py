@@ -16,12 +16,13 @@ import numpy.typing as npt
 from tinyloc.errors import QuantisationError
 
 
-def _exp2() -> npt.NDArray[np.uint16]:
+def _exp2() -> npt.NDArray[np.uint32]:
     with localcontext() as context:
         context.prec = 40
         values = [round(Decimal(32768) * Decimal(2) ** (Decimal(-i) / 64)) for i in range(65)]
     values[0] = 32767  # keeps a decay within int16; 3e-5 from the truth
-    return np.array(values, np.uint16)
+    entries = [value << 16 | value - after for value, after in zip(values, values[1:], strict=False)]
+    return np.array(entries, np.uint32)
 
 
 def _rsqrt() -> npt.NDArray[np.uint16]:
@@ -31,7 +32,7 @@ def _rsqrt() -> npt.NDArray[np.uint16]:
 
 
 EXP2 = _exp2()
-"""[65] uint16: 2^(-i/64) in Q15, i = 0..64."""
+"""[64] uint32: 2^(-i/64) in Q15, i = 0..63, in the upper half; its fall to the next in the lower."""
 RSQRT = _rsqrt()
 """[193] uint16: 1/sqrt(1 + i/64) in Q15, i = 0..192."""
 

@@ -70,16 +70,16 @@ def _bracket(bracket: Bracket, unit: str = "") -> str:
 
 
 def _cost(result: Result) -> Table:
-    table = _table("Cost", "instructions", "cycles, estimated", "energy, estimated")
+    table = _table("Cost", "instructions", "cycles, about", "energy, about")
     table.add_row(
-        "One step",
+        "Step",
         words.count(result.instructions.step),
         _bracket(result.cycles.step),
         _bracket(result.energy.step_uj, " µJ"),
     )
     steps = result.data.window_steps
     table.add_row(
-        f"One window ({steps} step{'s' if steps != 1 else ''})",
+        f"Window of {steps} step{'s' if steps != 1 else ''}",
         words.count(result.instructions.window),
         _bracket(result.cycles.window),
         "",
@@ -110,11 +110,8 @@ def render(result: Result) -> RenderableType:
     power = result.energy.average_uw
     if power is not None and result.energy.steps_per_second is not None:
         rate = result.energy.steps_per_second
-        lines.append(
-            Text(
-                f"At {rate:g} step{'' if rate == 1 else 's'} a second: {_bracket(power, ' µW')} on average, radio not counted."
-            )
-        )
+        pace = f"At {rate:g} step{'' if rate == 1 else 's'} a second"
+        lines.append(Text(f"{pace}: {_bracket(power, ' µW')} on average, radio not counted."))
     return Group(*lines)
 
 

@@ -46,7 +46,11 @@ def count(value: float) -> str:
 
 
 def quantity(value: float) -> str:
-    """A physical estimate with no more digits than it deserves: 6.6, 18, 0.042."""
+    """An estimate with no more digits than it deserves: 0.042, 6.6, 18, 732 k, 2.48 M."""
+    if value >= 1e6:
+        return f"{value / 1e6:,.2f} M"
+    if value >= 1e4:
+        return f"{value / 1e3:.0f} k"
     return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
@@ -129,7 +133,7 @@ def _size(flash: int | None, result: Result) -> str:
     if flash is None:
         return ""
     over = flash > result.memory.flash_budget_bytes
-    return f"{kilobytes(flash)} flash" + (", too large" if over else "")
+    return kilobytes(flash) + (", too large" if over else "")
 
 
 def wins(result: Result) -> list[str]:

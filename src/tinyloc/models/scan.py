@@ -58,27 +58,26 @@ def selective_scan(
 class _Scan(torch.autograd.Function):
     """h_t = exp(dt_t A) h_{t-1} + u_t B_t; y_t = C_t h_t, with its reverse pass.
 
-    Inside, the batch is the last axis: u, dt, y [T, E, B]; B, C [T, N, 1, B]; A [N, E, 1]; h [N, E, B]. So
-    every product broadcasts over long rows and the sum over N adds whole rows.
+    Inside, the batch is the last axis: u, dt, y [T, E, B]; B, C [T, N, 1, B]; A, h [N, E, B]. So
+    every product runs over long rows and the sum over N adds whole rows.
     """
 
     @staticmethod
     def forward(
         ctx: Any, u: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Keeps every decay and every h for the way back: 2 T N E B numbers."""
+        """Keeps every h for the way back, T N E B numbers; the decays are cheaper to compute again."""
         u, dt = (value.permute(1, 2, 0).contiguous() for value in (u, dt))
         B, C = (value.permute(1, 2, 0).contiguous().unsqueeze(2) for value in (B, C))
-        A = A.t().contiguous().unsqueeze(-1)
+        A = A.t().unsqueeze(-1).expand(-1, -1, len(h)).contiguous()
         (T, E, batch), N = u.shape, len(A)
         hs = u.new_empty(T + 1, N, E, batch)  # h before step t; the last one is what is left
         hs[0] = h.permute(2, 1, 0)
-        decays = u.new_empty(T, N, E, batch)
         ys = torch.empty_like(u)
-        product = torch.empty_like(hs[0])
+        decay, product = torch.empty_like(hs[0]), torch.empty_like(hs[0])
         before, *after = hs.unbind(0)
-        rows = [value.unbind(0) for value in (u, dt, B, C, decays, ys)]
-        for u_t, dt_t, B_t, C_t, decay, y, h_t in zip(*rows, after, strict=True):
+        rows = [value.unbind(0) for value in (u, dt, B, C, ys)]
+        for u_t, dt_t, B_t, C_t, y, h_t in zip(*rows, after, strict=True):
             torch.mul(A, dt_t, out=decay)
             decay.exp_()
             torch.mul(u_t, B_t, out=h_t)
@@ -86,23 +85,23 @@ class _Scan(torch.autograd.Function):
             torch.mul(h_t, C_t, out=product)
             torch.sum(product, 0, out=y)
             before = h_t
-        ctx.save_for_backward(u, dt, A, B, C, hs, decays)
+        ctx.save_for_backward(u, dt, A, B, C, hs)
         return ys.permute(2, 0, 1), hs[T].permute(2, 1, 0).contiguous()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         """The same recurrence backwards: g_t = C_t dy_t + decay_{t+1} g_{t+1} is the gradient of h_t."""
-        u, dt, A, B, C, hs, decays = ctx.saved_tensors
+        u, dt, A, B, C, hs = ctx.saved_tensors
         dy = gradients[0].permute(1, 2, 0).contiguous()  # [T, E, B]
         g = gradients[1].permute(2, 1, 0).contiguous()  # [N, E, B]
         du, ddt = torch.empty_like(u), torch.empty_like(u)
         dB, dC = (value.new_empty(len(value), len(A), u.shape[-1]) for value in (B, C))
-        dA, product = torch.zeros_like(g), torch.empty_like(g)
+        dA, decay, product = torch.zeros_like(g), torch.empty_like(g), torch.empty_like(g)
         before, after = hs[:-1], hs[1:]
-        tensors = (u, dt, B, C, decays, before, after, dy, du, ddt, dB, dC)
+        tensors = (u, dt, B, C, before, after, dy, du, ddt, dB, dC)
         rows = [value.unbind(0)[::-1] for value in tensors]
-        for u_t, dt_t, B_t, C_t, decay, h_0, h_1, dy_t, du_t, ddt_t, dB_t, dC_t in zip(*rows, strict=True):
+        for u_t, dt_t, B_t, C_t, h_0, h_1, dy_t, du_t, ddt_t, dB_t, dC_t in zip(*rows, strict=True):
             g.addcmul_(C_t, dy_t)
             torch.mul(h_1, dy_t, out=product)
             torch.sum(product, 1, out=dC_t)
@@ -110,7 +109,8 @@ class _Scan(torch.autograd.Function):
             torch.sum(product, 1, out=dB_t)
             torch.mul(g, B_t, out=product)
             torch.sum(product, 0, out=du_t)
-            g.mul_(decay)  # now the gradient of h before the step
+            torch.mul(A, dt_t, out=decay)
+            g.mul_(decay.exp_())  # now the gradient of h before the step
             torch.mul(g, h_0, out=product)  # the gradient of dt_t A
             dA.addcmul_(product, dt_t)
             product.mul_(A)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Program:
     symbols: dict[str, int]
     """Address of each named symbol, Thumb bit cleared for functions."""
     functions: tuple[tuple[int, int, str], ...]
-    """(start, end, name) of each function, ascending by start."""
+    """(start, end, name) of each function, ascending; assembly may give no size, so that start is end."""
 
     def word(self, symbol: str) -> int:
         """The 32-bit little-endian constant at `symbol`."""
@@ -59,8 +60,11 @@ class Program:
 
     def function_at(self, address: int) -> str:
         """The function that `address` lies in, or ``?``."""
-        found = [name for start, end, name in self.functions if start <= address < end]
-        return found[0] if found else "?"
+        index = bisect.bisect_right(self.functions, (address, 0xFFFF_FFFF, "")) - 1
+        if index < 0:
+            return "?"
+        start, end, name = self.functions[index]
+        return name if address < end or start == end else "?"
 
 
 def read_program(path: Path) -> Program:

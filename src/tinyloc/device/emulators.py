@@ -34,7 +34,7 @@ class DeviceRun:
     stack_bytes: int
     """High-water mark of the stack over all records; the harness's frames are in it, interrupts are not."""
     counts: Mapping[int, int] = field(repr=False)
-    """How often each instruction of the model and its library functions ran; harness and start-up left out."""
+    """How often each instruction of the model and its library functions ran; the harness's are left out."""
     harness_instructions: int
     """Instructions of harness and start-up in the counted records; in no figure about the model."""
     records_counted: int

@@ -196,7 +196,7 @@ def check_budget(firmware: Firmware, ram_bytes: int, flash_bytes: int) -> None:
     if over:
         raise BudgetError(
             f"the model does not fit {firmware.board.name}'s limits: {'; '.join(over)}",
-            hint=f"What would fit: {flash:,} bytes of flash and more than {ram:,} of RAM, or a smaller model.",
+            hint=f"What would fit: {flash:,} bytes of flash and over {ram:,} of RAM, or a smaller model.",
         )
 
 

@@ -114,7 +114,7 @@ def _slice(
 
 
 def _shared_wall(one: Room, other: Room) -> tuple[float, float, float, float] | None:
-    """The wall segment (x0, y0, x1, y1) that two rooms of one floor share, if it is long enough for a door."""
+    """The wall (x0, y0, x1, y1) that two rooms of one floor share, if it is long enough for a door."""
     low_x, high_x = max(one.x0, other.x0), min(one.x1, other.x1)
     low_y, high_y = max(one.y0, other.y0), min(one.y1, other.y1)
     if abs(high_x - low_x) < 1e-9 and high_y - low_y > 1.0:

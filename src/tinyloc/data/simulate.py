@@ -73,7 +73,9 @@ class HousePlan:
             if not low <= value <= high:
                 raise UsageError(f"house: {name} is {value}; expected {low:g}..{high:g}")
         if self.rooms < 2 * self.floors:
-            raise UsageError(f"house: {self.rooms} rooms on {self.floors} floors; expected two or more on each")
+            raise UsageError(
+                f"house: {self.rooms} rooms on {self.floors} floors; expected two or more on each"
+            )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ reach two sets, whatever the hop. Shuffling windows across time is not offered.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -120,8 +121,8 @@ def build_sets(material: Material) -> WindowSets:
         if not len(windows):
             longest = max(recording.duration for recording in recordings)
             raise SplitError(
-                f"{material.name}: no {role} window: {sum(map(len, recordings))} samples, the longest session "
-                f"lasts {longest:.1f} s, a window {protocol.steps * protocol.seconds_per_step:.1f} s",
+                f"{material.name}: no {role} window: {sum(map(len, recordings))} samples; the longest "
+                f"session lasts {longest:.1f} s, a window {protocol.steps * protocol.seconds_per_step:.1f} s",
                 hint="Record for longer, shorten the windows (--steps), or annotate more of the time.",
             )
         sets[role] = windows
@@ -156,13 +157,18 @@ def split_stays(recording: Recording, share: float) -> tuple[list[Recording], li
         raise SplitError(f"session {recording.session!r} has no rooms to be divided by")
     borders = np.flatnonzero(recording.room[1:] != recording.room[:-1]) + 1
     edges = [0, *(int(border) for border in borders), len(recording)]
-    around, middle = [], []
-    for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True), start=1):
+    around: list[Recording] = []
+    middle: list[Recording] = []
+    for number, (start, stop) in enumerate(itertools.pairwise(edges), start=1):
         time = recording.time[start:stop]
         centre, half = (time[0] + time[-1]) / 2, share * (time[-1] - time[0]) / 2
         first, last = (start + int(index) for index in np.searchsorted(time, (centre - half, centre + half)))
         name = f"{recording.session}:stay {number}"
-        pieces = ((around, start, first, "before"), (middle, first, last, "middle"), (around, last, stop, "after"))
+        pieces = (
+            (around, start, first, "before"),
+            (middle, first, last, "middle"),
+            (around, last, stop, "after"),
+        )
         for pile, low, high, which in pieces:
             if high > low:
                 pile.append(recording.part(low, high, f"{name} {which}"))

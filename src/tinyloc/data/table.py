@@ -53,7 +53,7 @@ class Table:
         return np.array(series.to_list(), dtype=np.str_)
 
     def numbers(self, column: str, expected: str = "a number") -> FloatArray:
-        """A column as float64 [R], NaN where the cell is empty. Raises DataError at the first half-text cell."""
+        """A column as float64 [R], NaN where the cell is empty. Raises DataError at the first other text."""
         series = self._series(column)
         if series.dtype == pl.String:
             stripped = series.str.strip_chars()
@@ -124,7 +124,9 @@ def parse_csv(content: bytes, path: Path, separator: str = ",") -> Table:
         ) from None
     if not content.strip():
         raise DataError("the file is empty; expected a header line and rows", path=path)
-    header = [name.strip() for name in next(csv.reader(io.StringIO(_first_line(content)), delimiter=separator))]
+    header = [
+        name.strip() for name in next(csv.reader(io.StringIO(_first_line(content)), delimiter=separator))
+    ]
     _check_header(header, path)
     lines = _check_rows(content, len(header), path, separator)
     if not len(lines):

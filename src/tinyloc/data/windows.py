@@ -13,6 +13,7 @@ last value for up to `fill_seconds`, then counts as not heard. The room goes the
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def find_runs(time: FloatArray, gap_seconds: float) -> list[tuple[int, int]]:
     """Stretches of `time` [T] s without a gap, as (start, stop) sample indices that cover all of it."""
     breaks = np.flatnonzero(np.diff(time) > gap_seconds) + 1
     edges = [0, *(int(index) for index in breaks), len(time)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def make_windows(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from tinyloc.data.sources import flat, house, tracks, uji, walks
 from tinyloc.data.sources.base import Source
 
-ALL: dict[str, Source] = {source.name: source for source in (flat.SOURCE, *walks.SOURCES.values(), tracks.SOURCE, uji.SOURCE, house.SOURCE)}
+ALL: dict[str, Source] = {
+    source.name: source
+    for source in (flat.SOURCE, *walks.SOURCES.values(), tracks.SOURCE, uji.SOURCE, house.SOURCE)
+}
 """Every named source, in the order of `tinyloc data list`."""
 
 __all__ = ["ALL", "Source"]

@@ -76,7 +76,7 @@ def number(options: Options, name: str, default: float) -> float:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """"Did you mean ...?", or the empty string where nothing is near."""
+    """ "Did you mean ...?", or the empty string where nothing is near."""
     near = get_close_matches(name, list(known), 2, 0.5)
     return f"Did you mean {' or '.join(repr(other) for other in near)}?" if near else ""
 
@@ -127,7 +127,9 @@ def grid_zones(x: FloatArray, y: FloatArray, extent: tuple[float, float, float, 
     return zones
 
 
-def _cell(value: FloatArray, low: float, side: float, cells: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _cell(
+    value: FloatArray, low: float, side: float, cells: int
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     if side <= 0:
         return np.zeros(len(value), np.int64)
     return np.clip(np.floor((value - low) / side * cells), 0, cells - 1).astype(np.int64)

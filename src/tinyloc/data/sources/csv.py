@@ -200,9 +200,10 @@ def _check_order(
     back = np.flatnonzero(np.diff(time[rows]) < 0)
     if len(back):
         row = rows[int(back[0]) + 1]
+        by = time[rows[int(back[0])]] - time[row]
         within = f" within session {session!r}" if session else ""
         raise DataError(
-            f"time runs backwards{within}, by {time[rows[int(back[0])]] - time[row]:.3f} s ({len(back)} times)",
+            f"time runs backwards{within}, by {by:.3f} s ({len(back)} times)",
             path=table.path,
             line=int(table.lines[row]),
             column=column,
@@ -242,7 +243,7 @@ def _check_enough(table: Table, recordings: Sequence[Recording], room_column: st
     count = sum(len(recording) for recording in recordings)
     if count < 3 * STEPS:
         raise DataError(
-            f"{count} samples; training, validation and test need {3 * STEPS} at least, and hundreds to be good",
+            f"{count} samples; training, validation and test together need {3 * STEPS} at least",
             path=table.path,
             hint="Record for longer.",
         )
@@ -310,8 +311,8 @@ def _check_rooms(
             strange = sorted(set(rooms_of([recording])) - seen)
             if strange:
                 raise SplitError(
-                    f"{path}: {role} session {recording.session!r} enters room {strange[0]!r}, which is never "
-                    f"seen in training (it knows {', '.join(sorted(seen)[:8]) or 'none'})",
+                    f"{path}: {role} session {recording.session!r} enters room {strange[0]!r}, which is "
+                    f"never seen in training (it knows {', '.join(sorted(seen)[:8]) or 'none'})",
                     hint="Let a session with that room train: choose test_sessions and val_sessions by name.",
                 )
 

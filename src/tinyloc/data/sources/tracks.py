@@ -90,7 +90,8 @@ def _events(time: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tu
 
 def load(folder: Path, options: Options) -> Material:
     """Give the nine tracks out by `ROLES`."""
-    tracks, notes = [], []
+    tracks: list[Recording] = []
+    notes: list[str] = []
     for name in ROLES:
         track, more = read(folder / "trk" / f"{name}_all_sensors.mbd", name)
         tracks.append(track)
@@ -125,14 +126,27 @@ def load(folder: Path, options: Options) -> Material:
 
 _FILES = (
     ("rectangular_with_rotation", 351275, "cd9ce61d377e54f302404b559fd423227a37b608e1c66de3a0709b94e46cee96"),
-    ("rectangular_without_rotation", 356184, "8f8bb71ccaeffac130303e5ec5955fdab362fabfde11c7b6a0a8adb193f390c7"),
+    (
+        "rectangular_without_rotation",
+        356184,
+        "8f8bb71ccaeffac130303e5ec5955fdab362fabfde11c7b6a0a8adb193f390c7",
+    ),
     ("straight_01", 241333, "cfa85727e12aa7d2723247bd488d1f7ca5ecff1717f569a3d37669f1abed7ce6"),
     ("straight_02", 215352, "8ab5e0f92970945612ae2f6bbd6dafd441799465ce14dae4fb5267e52cf50b32"),
     ("straight_03", 190526, "d7dae99df8e96e68dcab379fae4ff9eb77b9e24f687b309ffee3a9638445a86f"),
     ("straight_04", 100951, "c28f57aa5d56d7d5b0bd099b40454fe43e8fd5813a0c4ae330ca38a5d9f8a4e2"),
     ("straight_05", 600187, "bbe4118ea3bfe2e2548057767d9604d7abba578e40faec49e5e63dce98b0d314"),
     ("zigzagging_with_rotation", 401783, "bfa543a89e869151f1645e878a1e2b76bd8f72622f6234383cb73973c4fbd9c1"),
-    ("zigzagging_without_rotation", 389043, "5117f7efba28c3ed583ff63da90057f8ac3a451a8f6d231b3168d59ea1754b88"),
+    (
+        "zigzagging_without_rotation",
+        389043,
+        "5117f7efba28c3ed583ff63da90057f8ac3a451a8f6d231b3168d59ea1754b88",
+    ),
+)
+
+_RAW = (
+    "https://raw.githubusercontent.com/philotuxo/Position-Annotated-BLE-RSSI-Dataset/"
+    "0de0aa1f177a2c3aea4c53090c026058c1c331cb"
 )
 
 SOURCE = Source(
@@ -142,14 +156,15 @@ SOURCE = Source(
     truth="position by cameras (median 4 cm); zones are 3 x 2 cells",
     licence="CC0 1.0",
     citation=(
-        "F. S. Danis, A. T. Naskali, A. T. Cemgil, C. Ersoy, An indoor localization dataset and data "
-        "collection framework with high precision position annotation, Pervasive and Mobile Computing 81, 2022"
+        "F. S. Danis, A. T. Naskali, A. T. Cemgil, C. Ersoy, An indoor localization dataset and "
+        "data collection framework with high precision position annotation, Pervasive and Mobile Computing 81, 2022"
     ),
-    home="https://doi.org/10.1016/j.pmcj.2022.101554",
+    home="https://github.com/philotuxo/Position-Annotated-BLE-RSSI-Dataset",
     folder="tracks",
     needs=tuple(f"trk/{name}_all_sensors.mbd" for name, _, _ in _FILES),
     load=load,
     remote=tuple(
-        RemoteFile(f"trk/{name}_all_sensors.mbd", "", size, sha) for name, size, sha in _FILES
+        RemoteFile(f"trk/{name}_all_sensors.mbd", f"{_RAW}/trk/{name}_all_sensors.mbd", size, sha)
+        for name, size, sha in _FILES
     ),
 )

@@ -75,7 +75,9 @@ class _Rows:
         inverse: IntArray = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)
         return inverse
 
-    def recordings(self, chosen: npt.NDArray[np.bool_], areas: npt.NDArray[np.str_], role: str) -> list[Recording]:
+    def recordings(
+        self, chosen: npt.NDArray[np.bool_], areas: npt.NDArray[np.str_], role: str
+    ) -> list[Recording]:
         """The chosen rows, one recording per user and phone; rows of one second are set 0.1 ms apart."""
         made = []
         person = self.truth["USERID"] * 1000 + self.truth["PHONEID"]

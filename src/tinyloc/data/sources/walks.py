@@ -27,6 +27,7 @@ from tinyloc.data.sources.base import (
     grid_zones,
     keep_possible,
 )
+from tinyloc.data.sources.walks_files import FILES, RAW, REPOSITORY
 from tinyloc.data.splits import Division, Material, Protocol, split_stays
 from tinyloc.data.table import Table, read_csv
 from tinyloc.errors import DataError
@@ -64,7 +65,8 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
             path=folder,
             hint="Fetch the data set again.",
         )
-    walks, notes = [], []
+    walks: list[Recording] = []
+    notes: list[str] = []
     for path in paths:
         walk, more = read(path)
         walks.append(walk)
@@ -82,9 +84,7 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
         who = f"{_names(train)} train{_s(train)}, {_names(validation)} validates"
     else:
         train, validation = split_stays(rest[0], VALIDATION_SHARE)
-        who = (
-            f"{rest[0].session} trains, but for the middle quarter of every stay in a zone, which validates"
-        )
+        who = f"{rest[0].session} trains, but for the middle quarter of every stay in a zone, which validates"
     division = Division(
         tuple(train),
         tuple(validation),
@@ -144,10 +144,15 @@ def _source(site: str) -> Source:
         truth="position; zones are 3 x 2 cells of the circuit's extent",
         licence="MIT",
         citation="haiyaoyu, Wi-Fi RSS, RTT and inertial data set of walks, 2022",
-        home="https://github.com/haiyaoyu",
+        home=REPOSITORY,
         folder=f"walks/{site}",
         needs=tuple(f"walk{n}_phone{phone}.csv" for n in _WALKS[site] for phone in _PHONES),
         load=lambda folder, options: load_site(site, folder, options),
+        remote=tuple(
+            RemoteFile(name.split("/")[1], f"{RAW}/{url}", size, sha)
+            for name, (url, size, sha) in FILES.items()
+            if name.startswith(f"{site}/")
+        ),
         options={"phone": "which phone recorded: 13 or 24 (default 13)"},
     )
 

@@ -29,7 +29,7 @@ def test_sanitizers_are_heard(tmp_path: Path, variant: Variant) -> None:
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         pytest.skip("sanitizers need gcc or clang")
     c_dir = variant(
-        "sum += weights[k][p] * sample[p];", "sum += weights[k][p + (uint32_t)sample[0]] * sample[p];"
+        "sum += weights[k][p] * sample[p];", "sum += weights[k][p + 3u * state->steps] * sample[p];"
     )
     program = build_host(c_dir, tmp_path, sanitize=True)
     with pytest.raises(DeviceError, match=r"runtime error|AddressSanitizer"):

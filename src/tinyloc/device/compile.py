@@ -74,7 +74,7 @@ def run_compiler(command: Sequence[str], *, folder: Path, sources: Path | None =
 
 def first_diagnostic(text: str, sources: Path | None = None) -> str:
     """The line of a compiler's or linker's output that says what is wrong, without the folder's path."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "ld returned" not in line]
     marks = ("error:", "undefined reference", "undefined symbol", "multiple definition")
     wrong = next((line for mark in marks for line in lines if mark in line), None)
     line = wrong or (lines[0] if lines else "it failed without a word")

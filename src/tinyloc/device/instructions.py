@@ -29,7 +29,7 @@ KINDS = (
     "float divide",
     "other",
 )
-"""`block` loads or stores several words; `it` is the prefix that makes up to four instructions conditional."""
+"""`block` loads or stores several words; `it` makes up to four following instructions conditional."""
 
 CONDITIONS = ("eq", "ne", "hs", "lo", "cs", "cc", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 CONDITIONAL = frozenset(f"b{condition}" for condition in CONDITIONS) | {"cbz", "cbnz"}

@@ -156,7 +156,9 @@ class _Chip:
             self.uc.emu_start(start | 1, 0xFFFF_FFFE, timeout=int(timeout_s * 1e6))
         except unicorn.UcError as error:
             if self.fault is None:
-                self.fault = describe_fault(self.firmware, str(error), None, self._pc())
+                undefined = error.errno == unicorn.UC_ERR_INSN_INVALID
+                kind = "undefined instruction" if undefined else str(error)
+                self.fault = describe_fault(self.firmware, kind, None, self._pc())
         if self.fault is not None:
             raise self.fault from None
         if self.exit_code is None:

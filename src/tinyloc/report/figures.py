@@ -12,7 +12,7 @@ from tinyloc.judge.result import Result
 
 TABLE_ROOMS = 12
 """Most rooms that get a confusion table with numbers in it; more are drawn as a heatmap."""
-MIXED_UP = 8
+MIXED_UP = 6
 """Pairs of rooms listed as most often mixed up."""
 SESSIONS = 8
 """Test sessions drawn on the timeline."""

@@ -37,6 +37,7 @@ def render(result: Result) -> str:
         result=result,
         good=words.good(result),
         identical=words.identical(result),
+        badge=words.badge(result),
         headline=words.headline(result),
         proof=words.proof(result),
         notices=words.notices(result),

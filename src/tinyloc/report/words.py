@@ -47,7 +47,7 @@ def count(value: float) -> str:
 
 def quantity(value: float) -> str:
     """An estimate with no more digits than it deserves: 0.042, 6.6, 18, 732 k, 2.48 M."""
-    if value >= 1e6:
+    if value >= 999_500:
         return f"{value / 1e6:,.2f} M"
     if value >= 1e4:
         return f"{value / 1e3:.0f} k"
@@ -73,6 +73,13 @@ def identical(result: Result) -> bool:
 def good(result: Result) -> bool:
     """True when it fits and every answer is identical."""
     return result.fits and identical(result)
+
+
+def badge(result: Result) -> str:
+    """The verdict in three or four words."""
+    if not identical(result):
+        return "Differs from Python"
+    return "Verified on the emulated chip" if result.fits else "Over budget"
 
 
 def headline(result: Result) -> str:

@@ -1,0 +1,134 @@
+"""How to train: one frozen set of options, and the defaults that the training windows themselves suggest."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+
+from tinyloc.data.windows import Windows
+from tinyloc.errors import UsageError
+from tinyloc.models.checkpoint import State
+from tinyloc.models.scaling import KINDS, NOT_HEARD, Kind, heard_fraction
+
+SPARSE_BELOW: Final = 0.3
+"""Windows are sparse (Wi-Fi of a whole campus) when less than this share of their samples is heard."""
+
+Loss = Literal["all", "last"]
+Device = Literal["cpu", "cuda", "auto"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to training windows, anew each time one is drawn. All 0: nothing.
+
+    `offset`: one draw per window for all access points, `jitter`: one per sample, both normal, in shares of
+    each access point's own spread (standard deviation in dB over the training windows). `packets`: chance of
+    each sample to be lost. `access_points`: chance of each access point to be lost for a whole window.
+    """
+
+    offset: float = 0.0
+    jitter: float = 0.0
+    packets: float = 0.0
+    access_points: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= getattr(self, f.name) < np.inf for f in dataclasses.fields(self)):
+            raise UsageError("augmentation is by shares and chances of at least 0")
+        if self.packets >= 1 or self.access_points >= 1:
+            raise UsageError("the chance to lose a packet or an access point must be below 1")
+
+
+SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
+DENSE_AUGMENTATION: Final = Augmentation()
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Everything that decides what training yields, beside the windows.
+
+    Model: `hidden` H, `layers` L, `state_size` N, `expand` E / H. `seed` of everything random.
+    `steps` updates of each trial (0: chosen by the windows), `batch` windows each. AdamW at `rate`, warmed up
+    over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`; gradients clipped to the
+    norm `clip`. `class_weights`: 0 counts windows alike, 1 counts rooms alike, between is between. `loss`: at
+    "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows, each
+    `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on its
+    way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
+    `augmentation`: None for what the windows suggest. `state`: "reset" trains windows, "carried" trains
+    stretches of `chunk_steps` steps of a session, for a device that never resets.
+    """
+
+    hidden: int = 8
+    layers: int = 1
+    state_size: int = 16
+    expand: int = 2
+    seed: int = 0
+    steps: int = 0
+    batch: int = 64
+    rate: float = 1e-2
+    warmup: float = 0.1
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    class_weights: float = 0.0
+    loss: Loss = "all"
+    scaling: Kind | Literal["auto"] = "auto"
+    restarts: int = 1
+    evaluations: int = 20
+    patience: int = 0
+    augmentation: Augmentation | None = None
+    state: State = "reset"
+    chunk_steps: int = 200
+    device: Device = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "restarts", "evaluations", "chunk_steps", "hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
+        for name in ("seed", "steps", "patience", "weight_decay", "class_weights"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
+        if not (0 < self.rate < np.inf and self.clip > 0 and 0 <= self.warmup < 1):
+            raise UsageError("training needs a rate and a clip above 0 and a warm-up share from 0 to below 1")
+        choices = {"loss": get_args(Loss), "state": get_args(State), "scaling": (*KINDS, "auto")}
+        for name, known in (choices | {"device": get_args(Device)}).items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+
+
+def is_sparse(train: Windows) -> bool:
+    """Whether most access points are silent most of the time, as in Wi-Fi of a whole campus."""
+    return heard_fraction(train) < SPARSE_BELOW
+
+
+def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
+    """The options with every "by the windows" answered, from the training windows alone."""
+    sparse = is_sparse(train)
+    steps = options.steps
+    if steps == 0:
+        steps = max(DENSE_STEPS, SPARSE_EPOCHS * -(-len(train) // options.batch)) if sparse else DENSE_STEPS
+    augmentation = options.augmentation or (SPARSE_AUGMENTATION if sparse else DENSE_AUGMENTATION)
+    return dataclasses.replace(options, steps=steps, augmentation=augmentation)
+
+
+def candidates(options: TrainOptions, train: Windows) -> tuple[Kind, ...]:
+    """The input scalings to try: power alone for sparse windows, min-max and z-score for the others."""
+    if options.scaling != "auto":
+        return (options.scaling,)
+    return ("power",) if is_sparse(train) else ("minmax", "zscore")
+
+
+DENSE_STEPS: Final = 800
+SPARSE_EPOCHS: Final = 40
+
+
+def spread(train: Windows) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """[P] dB: standard deviation of what each access point was heard at; 0 where it never was."""
+    rssi = train.rssi.reshape(-1, train.rssi.shape[-1])
+    heard = rssi != NOT_HEARD
+    count = np.maximum(heard.sum(axis=0), 1)
+    dbm = np.where(heard, rssi, 0).astype(np.float64)
+    mean = dbm.sum(axis=0) / count
+    variance = np.where(heard, (dbm - mean) ** 2, 0).sum(axis=0) / count
+    return np.sqrt(variance).astype(np.float32)

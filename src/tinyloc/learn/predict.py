@@ -1,0 +1,48 @@
+"""Running a trained model, the way it was trained to run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from tinyloc.data.windows import Windows
+from tinyloc.learn.streams import streams
+from tinyloc.models.checkpoint import Checkpoint, State
+from tinyloc.models.mamba import Mamba
+from tinyloc.models.scaling import InputScaling
+
+BATCH: Final = 512
+
+
+def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]:
+    """The logits [W, K] float32 at the last step of every window.
+
+    A model with its state "reset" starts every window from zeros; one with its state "carried" runs through
+    each unbroken stretch of a session and is read where windows end.
+    """
+    model = Mamba.from_weights(checkpoint.config, checkpoint.weights)
+    return answers(model, checkpoint.scaling, checkpoint.state, windows)
+
+
+def answers(model: Mamba, scaling: InputScaling, state: State, windows: Windows) -> npt.NDArray[np.float32]:
+    """As `predict`, for a model in memory, on the device where it is."""
+    result = np.zeros((len(windows), model.config.rooms), np.float32)
+    device = model.head.weight.device
+
+    def run(rssi: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+        """[B, T, P] dBm -> [B, T, K]."""
+        logits: torch.Tensor = model(torch.from_numpy(scaling.apply(rssi)).to(device))
+        return np.asarray(logits.cpu().numpy(), dtype=np.float32)
+
+    with torch.no_grad():
+        if state == "reset":
+            for start in range(0, len(windows), BATCH):
+                part = slice(start, start + BATCH)
+                result[part] = run(windows.rssi[part])[:, -1]
+        else:
+            for stream in streams(windows):
+                result[stream.windows] = run(stream.rssi[None])[0, stream.ends]
+    return result

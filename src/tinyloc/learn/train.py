@@ -1,0 +1,305 @@
+"""One training loop for every model.
+
+A run is a few trials: every candidate input scaling, each with `restarts` starts. Each trial is AdamW along a
+warmed-up cosine; the best of its evaluations is kept; the best trial, by validation macro-F1 and, between
+equals, by validation cross-entropy, becomes the checkpoint. The test set is never looked at.
+
+Everything drawn is a function of (seed, trial, step): the same seed on the same machine gives the same bytes,
+and a run that was stopped and resumed gives those bytes too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tinyloc.data.windows import WindowSets
+from tinyloc.errors import TrainingError
+from tinyloc.learn import state as saved
+from tinyloc.learn.augment import augment
+from tinyloc.learn.options import TrainOptions, candidates, resolve, spread
+from tinyloc.learn.predict import answers
+from tinyloc.learn.score import cross_entropy, macro_f1
+from tinyloc.learn.state import Arrays, Moment
+from tinyloc.learn.streams import chunks
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.mamba import Mamba, MambaConfig
+from tinyloc.models.scaling import InputScaling, Kind
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told after every evaluation. `trial` of `trials` and `step` of `steps` are done; `loss` in nats is the
+    mean since the last evaluation; `macro_f1` (0..1) of this evaluation and `best` of this trial.
+    """
+
+    trial: int
+    trials: int
+    step: int
+    steps: int
+    scaling: Kind
+    loss: float
+    macro_f1: float
+    best: float
+
+
+def train(
+    sets: WindowSets,
+    options: TrainOptions | None = None,
+    *,
+    resume_from: Path | None = None,
+    interrupt_to: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """Train on `sets.train`, choose on `sets.validation`, and never look at `sets.test`.
+
+    Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; `resume_from` that file
+    goes on from there. Raises TrainingError when training diverges, cannot start, or is resumed with other
+    data or options.
+    """
+    options = resolve(options or TrainOptions(), sets.train)
+    if not len(sets.train) or not len(sets.validation):
+        raise TrainingError("training needs at least one window to train on and one to validate on")
+    if len(np.unique(sets.train.room)) < 2:
+        raise TrainingError("training needs at least two rooms", hint="Record a second room.")
+    mark = saved.fingerprint(sets, options)
+    run = _Run(sets, options, saved.load(resume_from, mark) if resume_from else Moment(), progress)
+    try:
+        with _one_thread(), torch.random.fork_rng(devices=[]):
+            return run.checkpoint()
+    except KeyboardInterrupt:
+        if interrupt_to:
+            saved.save(interrupt_to, run.moment, mark)
+        raise
+
+
+class _Run:
+    """All trials of one call of `train`. `moment` is always a state from which training can go on."""
+
+    def __init__(
+        self,
+        sets: WindowSets,
+        options: TrainOptions,
+        moment: Moment,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.sets, self.options, self.moment, self.progress = sets, options, moment, progress
+        kinds = candidates(options, sets.train)
+        self.trials = [kind for kind in kinds for _ in range(options.restarts)]
+        if options.device == "cuda" and not torch.cuda.is_available():
+            raise TrainingError("no CUDA device was found", hint="Train with --device cpu.")
+        cuda = options.device != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda" if cuda else "cpu")
+        windows = sets.train
+        carried = options.state == "carried"
+        self.rssi, self.rooms_at = (
+            chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
+        )
+        self.spread = spread(windows)
+        self.config = MambaConfig(
+            access_points=len(windows.access_points),
+            rooms=len(windows.rooms),
+            hidden=options.hidden,
+            layers=options.layers,
+            state=options.state_size,
+            expand=options.expand,
+        )
+        counts = saved.count(windows)
+        weights = np.where(counts > 0, (counts.sum() / np.maximum(counts, 1)) ** options.class_weights, 0)
+        weights /= (weights * counts).sum() / counts.sum()  # the mean window weighs 1
+        self.class_weights = torch.from_numpy(weights.astype(np.float32)).to(self.device)
+
+    def checkpoint(self) -> Checkpoint:
+        """Train what is left to train and hand out the best."""
+        while self.moment.trial < len(self.trials):
+            self.run_trial()
+        moment, windows = self.moment, self.sets.train
+        best = moment.trials[moment.best_trial]
+        return Checkpoint(
+            config=self.config,
+            scaling=InputScaling.fit(self.trials[moment.best_trial], windows),
+            weights=moment.best,
+            rooms=windows.rooms,
+            access_points=windows.access_points,
+            window_steps=windows.rssi.shape[1],
+            seconds_per_step=windows.seconds_per_step,
+            state=self.options.state,
+            training={
+                "seed": self.options.seed,
+                "data": self.sets.name,
+                "simulated": self.sets.simulated,
+                "validation_macro_f1": best["macro_f1"],
+                "validation_cross_entropy": best["cross_entropy"],
+                "trials": moment.trials,
+                "options": dataclasses.asdict(self.options),
+            },
+        )
+
+    def run_trial(self) -> None:
+        """One scaling from one start, from wherever the moment stands to its end."""
+        options, trial, start = self.options, self.moment.trial, self.moment.step
+        kind = self.trials[trial]
+        scaling = InputScaling.fit(kind, self.sets.train)
+        torch.manual_seed(_seed(options.seed, trial))
+        model = Mamba(self.config).to(self.device)
+        optimiser = torch.optim.AdamW(
+            _groups(model, options.weight_decay), lr=options.rate, betas=(0.9, 0.99)
+        )
+        if start:
+            _restore(model, optimiser, self.moment, start)
+        every = max(1, options.steps // options.evaluations)
+        losses: list[float] = []
+        for step in range(start, options.steps):
+            losses.append(self.update(model, optimiser, scaling, step))
+            if (step + 1) % every and step + 1 < options.steps:
+                continue
+            self.evaluate(model, optimiser, scaling, step + 1)
+            if self.progress:
+                best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
+                done = (trial, len(self.trials), step + 1, options.steps)
+                self.progress(Progress(*done, kind, loss, self.latest, best))
+            losses = []
+            if options.patience and self.moment.stale >= options.patience:
+                break
+        self.end_trial(kind)
+
+    def update(
+        self, model: Mamba, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
+    ) -> float:
+        """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
+        options, trial = self.options, self.moment.trial
+        assert options.augmentation is not None
+        chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
+        random = np.random.default_rng([options.seed, trial, step, 1])
+        rssi = augment(self.rssi[chosen], options.augmentation, self.spread, random)
+        rooms = torch.from_numpy(self.rooms_at[chosen].astype(np.int64)).to(self.device)
+        for group in optimiser.param_groups:
+            group["lr"] = options.rate * _schedule(step, options.steps, options.warmup)
+        logits: Tensor = model(torch.from_numpy(scaling.apply(rssi)).to(self.device))  # [B, T, K]
+        if options.loss == "last" and options.state == "reset":
+            logits, rooms = logits[:, -1:], rooms[:, -1:]
+        loss = functional.cross_entropy(
+            logits.flatten(0, 1), rooms.flatten(), weight=self.class_weights, ignore_index=-1, reduction="sum"
+        ) / max(int((rooms >= 0).sum()), 1)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"training diverged at step {step}", hint="Lower the rate, or try another seed."
+            )
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+        optimiser.step()
+        return value
+
+    def evaluate(
+        self, model: Mamba, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
+    ) -> None:
+        """Validate, and make the moment anew: all of it at once, so that Ctrl-C never finds half of one."""
+        windows = self.sets.validation
+        logits = answers(model, scaling, self.options.state, windows)
+        if not np.isfinite(logits).all():
+            raise TrainingError(
+                f"training diverged at step {step}", hint="Lower the rate, or try another seed."
+            )
+        self.latest = macro_f1(windows.room, logits.argmax(axis=1))
+        score = {"macro_f1": self.latest, "cross_entropy": cross_entropy(logits, windows.room), "step": step}
+        moment = copy.copy(self.moment)
+        moment.step = step
+        moment.weights = model.weights()
+        moment.first, moment.second = _moments(model, optimiser)
+        moment.stale += 1
+        if _better(score, moment.score):
+            moment.score, moment.kept, moment.stale = score, moment.weights, 0
+        self.moment = moment
+
+    def end_trial(self, kind: Kind) -> None:
+        """Note how the trial went, and keep its weights if no trial before was better."""
+        before = self.moment
+        line: dict[str, Any] = {"scaling": kind, **before.score}
+        wins = before.best_trial < 0 or _better(before.score, before.trials[before.best_trial])
+        self.moment = Moment(
+            trial=before.trial + 1,
+            best=before.kept if wins else before.best,
+            best_trial=before.trial if wins else before.best_trial,
+            trials=[*before.trials, line],
+        )
+
+
+def _better(score: dict[str, Any], than: dict[str, Any]) -> bool:
+    """Higher macro-F1; between equals, lower cross-entropy."""
+    if not than:
+        return True
+    return (score["macro_f1"], -score["cross_entropy"]) > (than["macro_f1"], -than["cross_entropy"])
+
+
+def _schedule(step: int, steps: int, warmup: float) -> float:
+    """Share of the rate at `step`: a line up over the warm-up, then half a cosine down to 0."""
+    rise = warmup * steps
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+
+def _batch(size: int, batch: int, seed: int, trial: int, step: int) -> npt.NDArray[np.int64]:
+    """Which windows step `step` trains on: epoch after epoch, each in its own order, none left out."""
+    per_epoch = max(1, size // batch)
+    epoch, part = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, trial, epoch, 0]).permutation(size)
+    return order[part::per_epoch]
+
+
+def _groups(model: Mamba, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: not for biases, norms, A_log and D, as in the authors' code."""
+    matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith("A_log")]
+    others = [p for n, p in model.named_parameters() if p.ndim < 2 or n.endswith("A_log")]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _moments(model: Mamba, optimiser: torch.optim.Optimizer) -> tuple[Arrays, Arrays]:
+    """AdamW's running means of the gradient and of its square, by the weights' names."""
+    both: tuple[Arrays, Arrays] = ({}, {})
+    for name, parameter in model.named_parameters():
+        for arrays, key in zip(both, ("exp_avg", "exp_avg_sq"), strict=True):
+            arrays[name] = optimiser.state[parameter][key].detach().cpu().numpy().copy()
+    return both
+
+
+def _restore(model: Mamba, optimiser: torch.optim.Optimizer, moment: Moment, step: int) -> None:
+    """Put weights and AdamW's state back as they were after `step` steps."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(moment.weights[name]))
+            optimiser.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": torch.from_numpy(moment.first[name]).to(parameter.device),
+                "exp_avg_sq": torch.from_numpy(moment.second[name]).to(parameter.device),
+            }
+
+
+def _seed(seed: int, trial: int) -> int:
+    """One number for torch from the two."""
+    return int(np.random.SeedSequence([seed, trial]).generate_state(1)[0])
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Models this small run fastest on one thread, and sums then have one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

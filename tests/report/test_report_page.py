@@ -217,7 +217,8 @@ def test_text_has_contrast(browser: Any, tmp_path: Path, scheme: str) -> None:
     view = _open(browser, _evil(), tmp_path, 1280, 720, scheme)
     selectors = [
         "h1", ".lead", ".eyebrow", ".badge", ".notice.bad strong", ".notice.warn strong", ".notice p",
-        ".tiles dt", "thead th", "th small", ".best", ".axis span", ".key li", ".range", "footer p", "pre code",
+        ".tiles dt", "thead th",
+        "th small", ".best", ".axis span", ".key li", ".range", "footer p", "pre code",
     ]  # fmt: skip
     ratios = dict(zip(selectors, view.evaluate(LUMINANCE, selectors), strict=True))
     assert min(ratios.values()) >= 4.5, ratios

@@ -19,7 +19,11 @@ def kilobytes(size: int) -> str:
 
 def _exact(size: int) -> str:
     """As `kilobytes`, with the bytes behind it where that rounds: an overrun is never rounded away."""
-    return kilobytes(size) if size < 1024 or (size % 1024 == 0 and size < 1024 * 1024) else f"{kilobytes(size)} ({size:,} bytes)"
+    return (
+        kilobytes(size)
+        if size < 1024 or (size % 1024 == 0 and size < 1024 * 1024)
+        else f"{kilobytes(size)} ({size:,} bytes)"
+    )
 
 
 @dataclass(frozen=True)

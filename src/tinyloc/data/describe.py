@@ -1,4 +1,4 @@
-"""What is there: facts about the sources (`tinyloc data list`) and about one of them (`tinyloc data show`)."""
+"""What is there: facts about the sources (`tinyloc data list`) and about one (`tinyloc data show`)."""
 
 from __future__ import annotations
 
@@ -99,10 +99,15 @@ class RecordingsFacts:
 
 
 def describe_recordings(
-    name: str, *, data_dir: Path | None = None, console: Console | None = None, **options: object
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    download: bool = True,
+    console: Console | None = None,
+    **options: object,
 ) -> tuple[RecordingsFacts, Material]:
     """Facts about the recordings of `name`, and the recordings, for a picture. Errors: as `load_windows`."""
-    material = load_material(name, data_dir=data_dir, console=console, **options)
+    material = load_material(name, data_dir=data_dir, download=download, console=console, **options)
     return facts_of(material), material
 
 
@@ -152,7 +157,7 @@ def facts_of(material: Material) -> RecordingsFacts:
 
 
 def durations(recording: Recording, gap: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Seconds that each sample stands for [T]: until the next, or the median step before a gap and at the end."""
+    """Seconds that each sample stands for [T]: until the next; before a gap or the end, the median step."""
     steps = np.diff(recording.time)
     inside = steps[steps <= gap]
     usual = float(np.median(inside)) if len(inside) else 0.0

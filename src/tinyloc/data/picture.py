@@ -1,15 +1,13 @@
-"""The picture of `tinyloc data show`: signal over time with the rooms behind, and how often each was heard."""
+"""The picture of `tinyloc data show`: signal over time before its rooms, and how often each was heard."""
 
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from tinyloc.data.describe import RecordingsFacts
 from tinyloc.data.recording import Recording
@@ -30,13 +28,16 @@ def draw_recordings(material: Material, facts: RecordingsFacts, path: Path) -> N
     Where rows stand in no order of time, only the bars of how often each access point was heard are drawn.
     At most the 12 access points that are heard most. The same data give the same picture.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import, and used here only
+    from matplotlib.figure import Figure
+
     names = sorted(facts.heard, key=lambda name: -facts.heard[name])[:_MOST_POINTS]
     if len(facts.heard) <= _MOST_POINTS:
         names = list(facts.heard)
-    height = 1.9 + 0.62 * len(names)
+    height = 1.9 + (0.62 if facts.timed else 0.32) * len(names)
     figure = Figure(figsize=(12.0, height), dpi=120, facecolor="white")
     FigureCanvasAgg(figure)
-    top, bottom = 1.0 - 0.95 / height, 0.62 / height
+    top, bottom = 1.0 - (0.95 if facts.timed else 0.6) / height, 0.62 / height
     if facts.timed:
         grid = figure.add_gridspec(
             len(names),
@@ -89,7 +90,7 @@ def _signals(figure: Any, grid: Any, material: Material, names: list[str]) -> No
         axes.plot(minutes[there], values[there], ".", ms=1.6, color=_LINE, alpha=0.8)
         axes.set_xlim(0, max(float(minutes[-1]), 1e-3))
         axes.set_ylim(low, high)
-        axes.set_yticks([low, high])
+        axes.set_yticks([low + 10, high - 10])
         axes.tick_params(labelsize=7, colors=_FAINT, length=2)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=_INK, labelpad=4)
         for side in ("top", "right"):
@@ -102,6 +103,8 @@ def _signals(figure: Any, grid: Any, material: Material, names: list[str]) -> No
             axes.set_xlabel(
                 f"minutes of session {recording.session!r} (test), RSSI in dBm", fontsize=9, color=_INK
             )
+    from matplotlib.patches import Patch
+
     palette = {room: colour for _, _, room, colour in bands}
     handles = [
         Patch(color=palette[room], alpha=0.45, lw=0, label=room) for room in sorted(shown)[:_MOST_BANDS]
@@ -134,7 +137,7 @@ def _bands(recording: Recording, material: Material) -> list[tuple[float, float,
     for start, stop in find_runs(recording.time, 3.0 * max(1.0, material.protocol.seconds_per_step)):
         rooms = recording.room[start:stop]
         edges = [0, *(np.flatnonzero(rooms[1:] != rooms[:-1]) + 1).tolist(), stop - start]
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             room = str(rooms[low])
             end = minutes[min(start + high, stop - 1)]
             if room in colours:
@@ -148,7 +151,7 @@ def _bars(axes: Any, facts: RecordingsFacts, names: list[str], labels: bool) -> 
     axes.barh(places, shares, height=0.5, color="#8fb1d3", lw=0)
     axes.barh(places, [100.0] * len(names), height=0.5, color="#000000", alpha=0.04, lw=0, zorder=0)
     for place, share in zip(places, shares, strict=True):
-        axes.text(min(share + 2, 76), place, f"{share:.1f} %", va="center", fontsize=8.5, color=_INK)
+        axes.text(3, place, f"{share:.1f} %", va="center", fontsize=8.5, color=_INK)
     axes.set_xlim(0, 100)
     axes.set_ylim(-0.5, len(names) - 0.5)
     axes.set_xticks([0, 50, 100])

@@ -17,12 +17,14 @@ _MOST = 24
 
 def render_sources(sources: Sequence[SourceStatus]) -> RenderableType:
     """`data list`: a row per source, then where to read on."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("name", "what it holds", "licence", "here"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it holds", ratio=3)
+    table.add_column("licence", ratio=1, max_width=12)
+    table.add_column("here", ratio=2, overflow="fold")
     for source in sources:
         if source.simulated:
-            here = Text("made when asked", style="cyan")
+            here = Text("made by the program", style="cyan")
         elif source.here:
             here = Text(f"yes: {source.where}", style="green")
         else:

@@ -157,7 +157,8 @@ SOURCE = Source(
     licence="CC0 1.0",
     citation=(
         "F. S. Danis, A. T. Naskali, A. T. Cemgil, C. Ersoy, An indoor localization dataset and "
-        "data collection framework with high precision position annotation, Pervasive and Mobile Computing 81, 2022"
+        "data collection framework with high precision position annotation, Pervasive and Mobile "
+        "Computing 81, 2022"
     ),
     home="https://github.com/philotuxo/Position-Annotated-BLE-RSSI-Dataset",
     folder="tracks",

@@ -13,6 +13,7 @@ building 0 has two only and half of it would be lost.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def _member(path: Path, name: str) -> Table:
             if not found:
                 raise DataError(f"the archive holds no {name}", path=path, hint="Fetch the data set again.")
             content = archive.read(found[0])
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise DataError(
             f"not a whole zip file ({error})", path=path, hint="It may have been cut: fetch it again."
         ) from None

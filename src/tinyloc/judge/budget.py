@@ -1,4 +1,7 @@
-"""Does it fit? Measured flash and RAM (stack included) against what was allowed. KB = 1,024 bytes, MB = 1,024 KB."""
+"""Does it fit? Measured flash and RAM (stack included) against what was allowed.
+
+KB = 1,024 bytes, MB = 1,024 KB.
+"""
 
 from __future__ import annotations
 

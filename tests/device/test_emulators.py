@@ -15,6 +15,7 @@ from tinyloc.errors import DeviceError, UsageError
 
 TOY = Path(__file__).parent / "toy"
 STEP = "state->steps += 1u;"
+STORE = "volatile uintptr_t at = {}; *(volatile uint32_t *)at = 1;"
 RECORDS = toy_twin.make_records(8)
 Variant = Callable[[str, str], Path]
 # Volatile, and reached by an index that runs: no compiler takes it apart or away.
@@ -99,9 +100,15 @@ def test_the_stacks_end_is_exact(
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ("volatile uintptr_t at = 0x100u; *(volatile uint32_t *)at = 1;", "flash|outside the memory"),
-        ("volatile uintptr_t at = 0x30000000u; *(volatile uint32_t *)at = 1;", "0x30000000"),
-        ('__asm__ volatile("udf #1");', "undefined instruction"),
+        (
+            STORE.format("0x100u"),
+            "(flash|outside the memory).* in tinyloc_step",
+        ),
+        (
+            STORE.format("0x30000000u"),
+            "at address 0x30000000, in tinyloc_step",
+        ),
+        ('__asm__ volatile("udf #1");', "undefined instruction, in tinyloc_step"),
         ("((void (*)(void))(uintptr_t)0x10000001u)();", "jump"),
     ],
 )

@@ -32,8 +32,9 @@ from tinyloc.device.firmware import Firmware
 from tinyloc.errors import DeviceError, ToolchainError
 
 PROGRAM = "qemu-system-arm"
-NAMES = r"fault 0x(\w+) cfsr 0x(\w+) hfsr 0x(\w+) mmfar 0x(\w+) bfar 0x(\w+) sp 0x(\w+)"
-FAULT = re.compile(f"tinyloc: {NAMES}")
+FAULT = re.compile(
+    r"tinyloc: fault 0x(\w+) cfsr 0x(\w+) hfsr 0x(\w+) mmfar 0x(\w+) bfar 0x(\w+) sp 0x(\w+) pc 0x(\w+)"
+)
 MPU_ON = "tinyloc: mpu on"
 
 # Bits of CFSR, Armv7-M Architecture Reference Manual, B3.2.15.
@@ -151,10 +152,10 @@ def raise_fault(firmware: Firmware, console: str) -> None:
         if "Lockup" in console:
             raise DeviceError(f"the chip locked up: {shorten(console)}")
         return
-    _, cfsr, _, mmfar, bfar, sp = (int(text, 16) for text in found.groups())
+    _, cfsr, _, mmfar, bfar, sp, pc = (int(text, 16) for text in found.groups())
     kind = next((text for bit, text in FAULT_BITS if cfsr & bit), f"fault (CFSR {cfsr:#010x})")
     address = mmfar if cfsr & MMARVALID else bfar if cfsr & BFARVALID else sp if cfsr & MSTKERR else None
-    raise describe_fault(firmware, kind, address)
+    raise describe_fault(firmware, kind, address, pc & ~1 or None)
 
 
 def read_counts(path: Path) -> dict[int, int]:

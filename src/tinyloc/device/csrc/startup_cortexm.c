@@ -40,16 +40,22 @@ int main(void);
 void Reset_Handler(void);
 void Fault_Handler(void);
 void startup(void);
-_Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer);
+_Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer, uint32_t program_counter);
 
-/* Nothing returns from a fault, so its report may use the whole stack again, wherever that stood. */
+/* Nothing returns from a fault, so its report may use the whole stack again, wherever that stood. First the
+ * program counter is saved from the exception's frame (its seventh word), if that frame lies in the RAM. */
 __attribute__((naked, used)) void Fault_Handler(void)
 {
     __asm__ volatile(".syntax unified\n"
                      "mrs r0, ipsr\n"
                      "mov r1, sp\n"
-                     "ldr r2, =__stack_top\n"
-                     "mov sp, r2\n"
+                     "movs r2, #0\n"
+                     "ldr r3, =__stack_bottom\n"
+                     "cmp r1, r3\n"
+                     "blo 1f\n"
+                     "ldr r2, [r1, #24]\n"
+                     "1: ldr r3, =__stack_top\n"
+                     "mov sp, r3\n"
                      "b report_fault\n"
                      ".ltorg\n");
 }
@@ -84,7 +90,7 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
     {.handler = Fault_Handler},
 };
 
-_Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer)
+_Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer, uint32_t program_counter)
 {
     semihosting_text("tinyloc: fault 0x");
     semihosting_hex(exception);
@@ -98,6 +104,8 @@ _Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer)
     semihosting_hex(BFAR);
     semihosting_text(" sp 0x");
     semihosting_hex(stack_pointer);
+    semihosting_text(" pc 0x");
+    semihosting_hex(program_counter);
     semihosting_text("\n");
     semihosting_exit(1);
 }

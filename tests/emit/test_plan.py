@@ -1,0 +1,54 @@
+"""The memory plan: tensors that live at the same time never share a byte."""
+
+import pytest
+from builders import mamba, signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinyloc.emit.plan import plan
+from tinyloc.quant.graph import SAMPLE
+from tinyloc.quant.lower import lower
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.sampled_from([1, 3, 8, 20]), st.integers(1, 3), st.integers(1, 30), st.integers(2, 20),
+    st.sampled_from(["int16", "int8"]),
+)  # fmt: skip
+def test_no_two_living_tensors_overlap(
+    hidden: int, layers: int, points: int, rooms: int, precision: str
+) -> None:
+    _, checkpoint = mamba(hidden, layers, points, rooms)
+    graph = lower(checkpoint, signal(20, 20, points), precision)  # type: ignore[arg-type]
+    layout = plan(graph)
+    living: set[str] = set()
+
+    def span(name: str) -> tuple[int, int]:
+        return layout.offset[name], layout.offset[name] + graph.tensor(name).bytes
+
+    for position, operator in enumerate(graph.operators):
+        needed = {name for later in graph.operators[position + 1 :] for name in later.inputs}
+        output = operator.output
+        for other in living - {output}:
+            # an input that ends here may be written over in place, but only exactly and only if allowed
+            if output == graph.output:
+                continue
+            (low, high), (start, stop) = span(output), span(other)
+            if high <= start or stop <= low:
+                continue
+            assert other in operator.inputs
+            assert other not in needed
+            assert operator.in_place
+            assert (low, high) == (start, stop)
+        living = {name for name in living | {output} if name in needed} - {SAMPLE, graph.output}
+    assert layout.bytes % 4 == 0
+    assert all(offset % 4 == 0 for offset in layout.offset.values())
+    assert all(layout.offset[n] + graph.tensor(n).bytes <= layout.bytes for n in layout.offset)
+
+
+@pytest.mark.parametrize("hidden", [8, 32])
+def test_sharing_saves_most_of_the_arena(hidden: int) -> None:
+    _, checkpoint = mamba(hidden, 1, 11, 9)
+    graph = lower(checkpoint, signal(20, 20, 11))
+    apart = sum(t.bytes for t in graph.tensors if t.name not in (SAMPLE, graph.output))
+    assert plan(graph).bytes < 0.5 * apart

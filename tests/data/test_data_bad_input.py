@@ -83,7 +83,7 @@ def test_a_session_where_nothing_is_heard(tmp_path: Path) -> None:
 
 
 def test_one_room_only(tmp_path: Path) -> None:
-    table = [row[:3] + ["hall"] + row[4:] for row in rows()]
+    table = [[*row[:3], "hall", *row[4:]] for row in rows()]
     table[0][3] = "room"
     assert "only 'hall'" in complaint(write(tmp_path / "a.csv", table))
 

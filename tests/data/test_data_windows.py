@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,9 @@ def sessions(draw: st.DrawFn) -> list[Recording]:
     made, first = [], 0
     for number in range(draw(st.integers(1, 6))):
         count = draw(st.integers(30, 120))
-        jitter = draw(st.lists(st.sampled_from([0.05, 0.2, 0.25, 0.3, 0.9, 2.9, 3.1, 60.0]), min_size=4, max_size=9))
+        jitter = draw(
+            st.lists(st.sampled_from([0.05, 0.2, 0.25, 0.3, 0.9, 2.9, 3.1, 60.0]), min_size=4, max_size=9)
+        )
         steps = [jitter[index % len(jitter)] if index % 7 == 0 else STEP for index in range(count)]
         made.append(tagged(f"s{number}", first, steps, ["a", "b", ""] if count % 2 else ["b", "a"]))
         first += count
@@ -68,7 +71,8 @@ def test_no_sample_in_two_sets(recordings: list[Recording], steps: int, hop: int
         assert held <= allowed
         found.append(held)
         check_spans(windows, part, gap_for(STEP))
-    assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+    for one_set, other in itertools.combinations(found, 2):
+        assert not one_set & other
 
 
 def check_spans(windows: Windows, recordings: tuple[Recording, ...], gap: float) -> None:
@@ -90,14 +94,20 @@ def check_spans(windows: Windows, recordings: tuple[Recording, ...], gap: float)
 
 NAMES = (
     ("flat", {}),
-    *((f"walks:{site}", {"phone": phone}) for site in ("library", "canteen", "carpark") for phone in (13, 24)),
+    *(
+        (f"walks:{site}", {"phone": phone})
+        for site in ("library", "canteen", "carpark")
+        for phone in (13, 24)
+    ),
     ("tracks", {}),
     ("house", {"minutes": 16, "rooms": 4, "access_points": 3}),
 )
 
 
 @pytest.mark.parametrize(("name", "options"), NAMES)
-def test_no_bundled_source_leaks(name: str, options: dict[str, object], request: pytest.FixtureRequest) -> None:
+def test_no_bundled_source_leaks(
+    name: str, options: dict[str, object], request: pytest.FixtureRequest
+) -> None:
     folder = None if name == "house" else request.getfixturevalue("data_dir")
     material = load_material(name, data_dir=folder, **options)
     division, protocol = material.division, material.protocol
@@ -109,7 +119,9 @@ def test_no_bundled_source_leaks(name: str, options: dict[str, object], request:
     ):
         for recording in recordings:
             assert recording.position is not None
-            rows = np.column_stack([recording.time, recording.position, np.nan_to_num(recording.rssi, nan=1.0)])
+            rows = np.column_stack(
+                [recording.time, recording.position, np.nan_to_num(recording.rssi, nan=1.0)]
+            )
             for row in rows:
                 assert seen.setdefault(row.tobytes(), role) == role
     sets = build_sets(material)
@@ -190,13 +202,13 @@ def test_refusals() -> None:
         make_windows([one([0, 1], [-1, -2], ["a", "b"])], ["a"], 1, 1, 1.0)
     with pytest.raises(SplitError, match="cannot be made"):
         make_windows([one([0, 1], [-1, -2])], ["a"], 2, 1, 0.0)
+    with pytest.raises(SplitError, match="a longer step"):
+        make_windows([one([0, 1], [-1, -2])], ["a"], 1, 1, 1e-9)
     with pytest.raises(SplitError, match="too short to be divided"):
         split_time(one([0, 1], [-1, -2]), 0.25, 10.0)
     sound = one(list(range(40)), [-1] * 40, ["a"] * 40)
     with pytest.raises(SplitError, match="only 'a'"):
-        build_sets(
-            Material("x", divide(Path("x"), [sound], (), ()), load_material("house").protocol, "", "")
-        )
+        build_sets(Material("x", divide(Path("x"), [sound], (), ()), load_material("house").protocol, "", ""))
 
 
 def test_stays_are_divided_apart() -> None:

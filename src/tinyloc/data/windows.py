@@ -25,6 +25,7 @@ from tinyloc.errors import SplitError
 
 FILL_SECONDS = 1.0
 """How long a value is held while its access point is silent, s (the paper's forward-fill)."""
+_MOST_CELLS = 200_000_000
 GAP_SECONDS = 3.0
 """Silence of all access points that ends a run, s, unless five steps of the grid are longer."""
 
@@ -212,6 +213,11 @@ def _lay_on_grid(
     else:
         at = np.floor((time - time[0]) / seconds_per_step + 0.5).astype(np.int64)
         count = int(at[-1]) + 1
+        if count * rssi.shape[1] > _MOST_CELLS:
+            raise SplitError(
+                f"session {recording.session!r}: a grid of {seconds_per_step:g} s has {count:,} steps",
+                hint="Choose a longer step (--seconds-per-step).",
+            )
         limit = int(np.floor(fill_seconds / seconds_per_step + 1e-9))
         times = time[0] + np.arange(count) * seconds_per_step
 

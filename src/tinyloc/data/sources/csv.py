@@ -31,6 +31,9 @@ HOP = 10
 TEST_SHARE = 0.30
 VALIDATION_SHARE = 0.25
 BORDER = 1.0
+SHORTEST_STEP = 0.05
+"""Rows that come faster than this, s, are packets, not scans."""
+PACKET_STEP = 0.2
 _AXES = ("ax", "ay", "az")
 
 OPTIONS = {
@@ -50,10 +53,9 @@ def load(path: Path, options: Options) -> Material:
     """Read the file, check it, and divide its sessions. Raises DataError or SplitError in one line."""
     recordings, notes = read(path, options)
     division = divide(path, recordings, names(options, "test_sessions"), names(options, "val_sessions"))
-    gaps = np.concatenate([np.diff(recording.time) for recording in recordings if len(recording) > 1])
-    step = float(f"{np.median(gaps):.3g}")
+    step, more = _grid(recordings)
     protocol = Protocol(steps=STEPS, hop=HOP, seconds_per_step=step)
-    return Material(path.name, division, protocol, "the file's owner's", "own recording", notes=notes)
+    return Material(path.name, division, protocol, "the file's owner's", "own recording", notes=notes + more)
 
 
 def names(options: Options, name: str) -> tuple[str, ...]:
@@ -96,6 +98,19 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
         notes += (f"{joined} rows had the time of the row before them and were joined with it.",)
     _check_enough(table, made, room_name)
     return tuple(made), notes
+
+
+def _grid(recordings: Sequence[Recording]) -> tuple[float, tuple[str, ...]]:
+    """Seconds per step: the usual time from sample to sample, but 0.2 s for rows that come packet by packet."""
+    gaps = np.concatenate([np.diff(recording.time) for recording in recordings])
+    usual = float(f"{np.median(gaps):.3g}") if len(gaps) else PACKET_STEP
+    if usual >= SHORTEST_STEP:
+        return usual, ()
+    note = (
+        f"Rows come every {usual:g} s, as packets do: the grid was set to {PACKET_STEP:g} s; "
+        "the option seconds_per_step sets another."
+    )
+    return PACKET_STEP, (note,)
 
 
 # --- columns ----------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def read_time(table: Table, column: str, unit: str = "auto") -> tuple[FloatArray
     if unit == "auto":
         size = float(np.median(np.abs(values)))
         unit = next((name for least, name in _EPOCHS if size > least), "s")
-        step = float(np.median(np.diff(np.sort(values)))) if len(values) > 1 else 0.0
+        steps = np.diff(np.unique(values))
+        step = float(np.median(steps)) if len(steps) else 0.0
         if unit == "s" and step >= 20:
             notes = (
                 f"time was read in seconds, so a sample comes every {step:g} s; "

@@ -1,0 +1,155 @@
+"""The user's own file: mapped names, units of time, and who trains, validates and tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from recording_samples import rows, write
+
+from tinyloc.data import load_windows
+from tinyloc.data.sources.csv import read
+
+
+def test_every_name_can_be_mapped(tmp_path: Path) -> None:
+    table = [[row[0], row[3], row[1], row[2], row[4], "0", "0", "1", "x"] for row in rows()]
+    table[0] = ["when", "where", "left", "right", "who", "gx", "gy", "gz", "remark"]
+    path = write(tmp_path / "a.csv", table)
+    options = {
+        "time": "when",
+        "room": "where",
+        "session": "who",
+        "access_points": "right, left",
+        "acceleration": ("gx", "gy", "gz"),
+    }
+    sets = load_windows(str(path), **options)
+    assert sets.train.access_points == ("right", "left")
+    assert sets.train.acceleration is not None
+    assert sets.train.acceleration[0, 0].tolist() == [0, 0, 1]
+    plain = load_windows(str(write(tmp_path / "b.csv", rows())))
+    assert np.array_equal(sets.train.rssi[..., ::-1], plain.train.rssi)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_units_of_time(tmp_path: Path, unit: str) -> None:
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    table = rows()
+    for row in table[1:]:
+        row[0] = str(round(float(row[0]) * 5) * factor // 5 if unit != "s" else float(row[0]))
+    (recording, *_), notes = read(write(tmp_path / "a.csv", table), {"time_unit": unit})
+    assert recording.time[:3] == pytest.approx([0, 0.2, 0.4])
+    assert notes == ()
+
+
+@pytest.mark.parametrize("factor", [1, 10**3, 10**6, 10**9])
+def test_the_unit_of_a_time_since_1970_is_found(tmp_path: Path, factor: int) -> None:
+    table = rows()
+    for row in table[1:]:
+        row[0] = str(
+            (1_700_000_000 * 5 + round(float(row[0]) * 5)) * factor / 5
+            if factor == 1
+            else (1_700_000_000 * 5 + round(float(row[0]) * 5)) * factor // 5
+        )
+    (recording, *_), _ = read(write(tmp_path / "a.csv", table), {})
+    assert recording.time[:2] == pytest.approx([1_700_000_000, 1_700_000_000.2], abs=1e-3)
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+00:00", "+0000"])
+@pytest.mark.parametrize("between", ["T", " "])
+def test_iso_text(tmp_path: Path, zone: str, between: str) -> None:
+    table = rows()
+    for row in table[1:]:
+        seconds = float(row[0])
+        row[0] = f"2024-05-01{between}10:00:{seconds:06.3f}{zone}" if seconds < 59 else row[0]
+    (recording, *_), _ = read(write(tmp_path / "a.csv", table), {})
+    assert recording.time[0] == pytest.approx(1714557600.0)
+    assert recording.time[3] - recording.time[0] == pytest.approx(0.6)
+
+
+def test_milliseconds_taken_for_seconds_are_noticed(tmp_path: Path) -> None:
+    table = rows()
+    for row in table[1:]:
+        row[0] = str(round(float(row[0]) * 1000))
+    _, notes = read(write(tmp_path / "a.csv", table), {})
+    assert "set time_unit=ms" in notes[0]
+
+
+def test_parquet_with_dates_and_nulls(tmp_path: Path) -> None:
+    own = write(tmp_path / "a.csv", rows())
+    frame = pl.read_csv(own).with_columns(
+        pl.from_epoch((pl.col("time") * 1e6).cast(pl.Int64), time_unit="us").alias("time"),
+        pl.when(pl.col("ap1") > -70).then(pl.col("ap1")).alias("ap1"),
+    )
+    frame.write_parquet(tmp_path / "a.parquet")
+    (recording, *_), _ = read(tmp_path / "a.parquet", {})
+    assert recording.time[:2] == pytest.approx([0, 0.2])
+    assert np.isnan(recording.rssi[:, 0]).any()
+
+
+def test_rows_of_equal_time_are_joined_and_counted(tmp_path: Path) -> None:
+    table = rows()
+    table[2][0] = table[1][0]
+    table[1][1], table[2][1], table[2][2] = "-40", "", "-41"
+    (recording, *_), notes = read(write(tmp_path / "a.csv", table), {})
+    assert len(recording) == 199
+    assert recording.rssi[0].tolist() == [-40, -41]
+    assert notes == ("1 rows had the time of the row before them and were joined with it.",)
+
+
+def test_packet_by_packet_rows_get_a_grid_of_their_own(tmp_path: Path) -> None:
+    table = rows()
+    for index, row in enumerate(table[1:]):
+        row[0] = f"{(index % 200) // 5 + (index % 5) * 0.002:.3f}"
+    sets = load_windows(str(write(tmp_path / "a.csv", table)))
+    assert sets.train.seconds_per_step == 0.2
+    assert "packets" in sets.notes[0]
+
+
+def test_a_number_that_means_not_heard(tmp_path: Path) -> None:
+    table = rows()
+    table[4][1] = "100"
+    (recording, *_), _ = read(write(tmp_path / "a.csv", table), {"not_heard": 100})
+    assert np.isnan(recording.rssi[3, 0])
+
+
+def test_windows_line_ends_a_mark_and_quotes(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    plain = load_windows(str(write(path, rows())))
+    text = path.read_text()
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert load_windows(str(path)).digest == plain.digest
+    path.write_text(text.replace("kitchen", '"kitchen, small"'))
+    assert load_windows(str(path)).train.rooms == ("hall", "kitchen, small")
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "train", "validation", "test"),
+    [
+        (9, {}, ("s1", "s2", "s3", "s4"), ("s5", "s6"), ("s7", "s8", "s9")),
+        (3, {}, ("s1",), ("s2",), ("s3",)),
+        (3, {"test_sessions": "s1"}, ("s2",), ("s3",), ("s1",)),
+        (3, {"val_sessions": "s1"}, ("s2",), ("s1",), ("s3",)),
+        (2, {}, ("s1:start",), ("s1:end",), ("s2",)),
+        (1, {}, ("s1:start:start",), ("s1:start:end",), ("s1:end",)),
+        (2, {"val_sessions": "s2"}, ("s1:start",), ("s2",), ("s1:end",)),
+    ],
+)
+def test_who_tests(
+    tmp_path: Path,
+    count: int,
+    options: dict[str, object],
+    train: tuple[str, ...],
+    validation: tuple[str, ...],
+    test: tuple[str, ...],
+) -> None:
+    path = write(tmp_path / "a.csv", rows(200 * count, sessions=count))
+    sets = load_windows(str(path), steps=10, hop=5, **options)
+    assert (sets.train.sessions, sets.validation.sessions, sets.test.sessions) == (train, validation, test)
+    if count == 1:
+        assert "the last 30% of the time tests" in sets.description
+        ends = [float(part.end_time.max()) for part in (sets.train, sets.validation)]
+        starts = [float(part.end_time.min()) - 9 * 0.2 for part in (sets.validation, sets.test)]
+        assert starts[0] - ends[0] >= 1.0 - 0.2
+        assert starts[1] - ends[1] >= 1.0 - 0.2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import toy_twin
 from tinyloc.device.boards import Board
 from tinyloc.device.emulators import thumb_instructions
 from tinyloc.device.firmware import Firmware
-from tinyloc.device.tiers import Tier
-from tinyloc.device.unicorn_chip import Unicorn
+from tinyloc.device.tiers import Tier, find_tier
+from tinyloc.device.unicorn_chip import Unicorn, _Chip
 from tinyloc.errors import DeviceError, UsageError
 
 TOY = Path(__file__).parent / "toy"
@@ -154,6 +155,19 @@ def test_a_step_that_never_ends(tier: Tier, board: Board, tmp_path: Path, varian
 def test_cut_records_are_refused(tier: Tier, toy: Firmware, records: bytes) -> None:
     with pytest.raises(UsageError, match="no whole number of 6-byte records"):
         tier.run(toy, records)
+
+
+def test_ctrl_c_stops_the_chip(board: Board, tmp_path: Path) -> None:
+    """Pressed while the chip asks for its next record: within one of Unicorn's callbacks."""
+    firmware = find_tier("pip").build(TOY, board, tmp_path)
+
+    class Pressing(bytes):
+        def __getitem__(self, key: object) -> bytes:  # type: ignore[override]
+            signal.raise_signal(signal.SIGINT)
+            return super().__getitem__(key)  # type: ignore[index]
+
+    with pytest.raises(KeyboardInterrupt):
+        _Chip(firmware, Pressing(RECORDS)).run(8, 60)
 
 
 @pytest.mark.reference

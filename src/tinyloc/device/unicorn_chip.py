@@ -12,8 +12,13 @@ LDM from an address that is no multiple of four; the counting pass checks those.
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import struct
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import unicorn as unicorn_package
@@ -153,7 +158,8 @@ class _Chip:
         stack, start = struct.unpack("<II", vectors)
         self.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
         try:
-            self.uc.emu_start(start | 1, 0xFFFF_FFFE, timeout=int(timeout_s * 1e6))
+            with _interruptible(self.uc):
+                self.uc.emu_start(start | 1, 0xFFFF_FFFE, timeout=int(timeout_s * 1e6))
         except unicorn.UcError as error:
             if self.fault is None:
                 undefined = error.errno == unicorn.UC_ERR_INSN_INVALID
@@ -257,6 +263,27 @@ class _Chip:
         target = (int(uc.reg_read(watch[0])) + watch[1]) & 0xFFFF_FFFF
         if target % 4:
             self._stop(describe_fault(self.firmware, "unaligned LDRD, LDM or VLDR", target, address))
+
+
+@contextlib.contextmanager
+def _interruptible(uc: Any) -> Iterator[None]:
+    """Let Ctrl-C stop the chip: an exception that rises inside one of Unicorn's callbacks would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed = []
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        pressed.append(True)
+        uc.emu_stop()
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+        if pressed:
+            raise KeyboardInterrupt
 
 
 def _base(instruction: Any) -> tuple[str, int]:

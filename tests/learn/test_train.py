@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from learn_windows import make_sets
+
+from tinyloc.errors import ModelFileError, TrainingError, UsageError
+from tinyloc.learn.options import Augmentation, TrainOptions
+from tinyloc.learn.predict import predict
+from tinyloc.learn.score import macro_f1
+from tinyloc.learn.train import train
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.mamba import Mamba
+
+SETS = make_sets()
+SHORT = TrainOptions(
+    hidden=4,
+    state_size=4,
+    steps=30,
+    evaluations=6,
+    batch=16,
+    augmentation=Augmentation(0.2, 0.2, 0.05, 0.05),
+)
+
+
+class Interrupt:
+    """Presses Ctrl-C at the `after`-th evaluation."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, progress: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_it_learns_and_is_read_back(tmp_path):
+    told = []
+    trained = train(SETS, dataclasses.replace(SHORT, steps=120), progress=told.append)
+    assert len(told) == 12
+    assert told[-1].step == told[-1].steps == 120
+    assert {line["scaling"] for line in trained.training["trials"]} == {"minmax", "zscore"}
+    best = max(trained.training["trials"], key=lambda line: line["macro_f1"])
+    assert trained.training["validation_macro_f1"] == best["macro_f1"]
+    assert trained.scaling.kind == best["scaling"]
+    assert (trained.state, trained.window_steps, trained.seconds_per_step) == ("reset", 8, 0.2)
+    trained.save(tmp_path / "model")
+    logits = predict(Checkpoint.load(tmp_path / "model"), SETS.test)
+    assert logits.dtype == np.float32
+    assert logits.shape == (len(SETS.test), 3)
+    assert macro_f1(SETS.test.room, logits.argmax(axis=1)) > 0.9
+    logits = predict(trained, SETS.validation)
+    assert macro_f1(SETS.validation.room, logits.argmax(axis=1)) == best["macro_f1"]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    one, two = (train(SETS, SHORT).to_bytes() for _ in range(2))
+    assert one == two
+    assert train(SETS, dataclasses.replace(SHORT, seed=1)).to_bytes() != one
+
+
+def test_training_leaves_the_global_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.randn(2)
+    torch.manual_seed(3)
+    train(SETS, dataclasses.replace(SHORT, steps=2, scaling="minmax"))
+    assert torch.equal(torch.randn(2), expected)
+
+
+def test_the_test_set_decides_nothing():
+    other = dataclasses.replace(SETS, test=dataclasses.replace(SETS.test, rssi=SETS.test.rssi[::-1].copy()))
+    assert train(other, SHORT).to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+@pytest.mark.parametrize("after", [1, 4, 6, 9, 12])
+def test_interrupted_and_resumed_is_uninterrupted(tmp_path, after):
+    state = tmp_path / "training.state"
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, SHORT, interrupt_to=state, progress=Interrupt(after))
+    resumed = train(SETS, SHORT, resume_from=state)
+    assert resumed.to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+def test_interrupted_twice_is_uninterrupted_too(tmp_path):
+    state = tmp_path / "training.state"
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, SHORT, interrupt_to=state, progress=Interrupt(2))
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, SHORT, resume_from=state, interrupt_to=state, progress=Interrupt(3))
+    assert train(SETS, SHORT, resume_from=state).to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+def test_interrupted_in_the_middle_of_a_step(tmp_path, monkeypatch):
+    state, calls = tmp_path / "training.state", []
+
+    def press(*args: object) -> float:
+        calls.append(1)
+        if len(calls) == 18:
+            raise KeyboardInterrupt
+        return clip(*args)
+
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", press)
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, SHORT, interrupt_to=state)
+    monkeypatch.undo()
+    assert train(SETS, SHORT, resume_from=state).to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+def test_other_options_or_a_damaged_state_are_refused(tmp_path):
+    state = tmp_path / "training.state"
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, SHORT, interrupt_to=state, progress=Interrupt(2))
+    with pytest.raises(TrainingError, match="other data or options"):
+        train(SETS, dataclasses.replace(SHORT, rate=0.5), resume_from=state)
+    data = state.read_bytes()
+    for place in range(0, len(data), 211):
+        state.write_bytes(data[:place] + bytes([data[place] ^ 0x15]) + data[place + 1 :])
+        with pytest.raises((ModelFileError, TrainingError)) as caught:
+            train(SETS, SHORT, resume_from=state)
+        assert "\n" not in str(caught.value)
+    state.write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelFileError, match="damaged"):
+        train(SETS, SHORT, resume_from=state)
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        train(SETS, SHORT, resume_from=tmp_path / "none")
+
+
+@pytest.mark.parametrize("loss", ["all", "last"])
+def test_steps_that_nobody_annotated_do_not_count(loss):
+    rooms_at = SETS.train.rooms_at.copy()
+    rooms_at[:, :4] = -1
+    rooms_at[::3] = -1
+    sets = dataclasses.replace(SETS, train=dataclasses.replace(SETS.train, rooms_at=rooms_at))
+    trained = train(sets, dataclasses.replace(SHORT, loss=loss, class_weights=1.0, scaling="zscore"))
+    assert trained.training["validation_macro_f1"] > 0.3
+
+
+def test_early_stopping_ends_a_trial():
+    told = []
+    options = dataclasses.replace(SHORT, rate=1e-9, patience=2, scaling="minmax", steps=60, evaluations=20)
+    train(SETS, options, progress=told.append)
+    assert told[-1].step < 60
+
+
+def test_single_samples_train():
+    sets = make_sets(steps=1, hop=1)
+    assert train(sets, SHORT).training["validation_macro_f1"] > 0.5
+
+
+def test_training_that_diverges_says_so():
+    weights = Mamba.forward
+
+    def broken(self: Mamba, x: torch.Tensor) -> torch.Tensor:
+        return weights(self, x) * float("nan")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Mamba, "forward", broken)
+        with pytest.raises(TrainingError, match="diverged at step 0"):
+            train(SETS, SHORT)
+
+
+def test_one_room_or_no_windows_cannot_be_trained_on():
+    room = np.zeros_like(SETS.train.room)
+    with pytest.raises(TrainingError, match="two rooms"):
+        train(dataclasses.replace(SETS, train=dataclasses.replace(SETS.train, room=room)), SHORT)
+    nothing = dataclasses.replace(SETS.train, rssi=SETS.train.rssi[:0], room=room[:0])
+    with pytest.raises(TrainingError, match="at least one window"):
+        train(dataclasses.replace(SETS, validation=nothing), SHORT)
+
+
+def test_state_carried_is_trained_written_down_and_run_that_way():
+    options = dataclasses.replace(SHORT, state="carried", chunk_steps=40, scaling="zscore", steps=60)
+    trained = train(SETS, options)
+    assert trained.state == "carried"
+    logits = predict(trained, SETS.test)
+    model = Mamba.from_weights(trained.config, trained.weights)
+    state = model.initial_state(1)
+    samples = np.concatenate([SETS.test.rssi[0], *(window[-4:] for window in SETS.test.rssi[1:])])
+    streamed = []
+    with torch.no_grad():
+        for sample in trained.scaling.apply(samples):
+            answer, state = model.step(torch.from_numpy(sample)[None], state)
+            streamed.append(answer[0].numpy())
+    np.testing.assert_allclose(logits, np.array(streamed)[7::4], atol=1e-4)
+    fresh = predict(dataclasses.replace(trained, state="reset"), SETS.test)
+    np.testing.assert_allclose(logits[0], fresh[0], atol=1e-4)
+    assert not np.allclose(logits[5:], fresh[5:], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": -1},
+        {"batch": 0},
+        {"rate": 0.0},
+        {"warmup": 1.0},
+        {"loss": "first"},
+        {"state": "kept"},
+        {"scaling": "log"},
+        {"device": "tpu"},
+        {"restarts": 0},
+    ],
+)
+def test_options_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UsageError):
+        TrainOptions(**wrong)
+
+
+def test_cuda_asked_for_and_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(TrainingError, match="CUDA"):
+        train(SETS, dataclasses.replace(SHORT, device="cuda"))

@@ -101,7 +101,7 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
 
 
 def _grid(recordings: Sequence[Recording]) -> tuple[float, tuple[str, ...]]:
-    """Seconds per step: the usual time from sample to sample, but 0.2 s for rows that come packet by packet."""
+    """Seconds per step: the usual time between samples, but 0.2 s for rows that come packet by packet."""
     gaps = np.concatenate([np.diff(recording.time) for recording in recordings])
     usual = float(f"{np.median(gaps):.3g}") if len(gaps) else PACKET_STEP
     if usual >= SHORTEST_STEP:

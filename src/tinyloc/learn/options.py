@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
@@ -53,9 +54,9 @@ class TrainOptions:
     `steps` updates of each trial (0: chosen by the windows), `batch` windows each. AdamW at `rate`, warmed up
     over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`; gradients clipped to the
     norm `clip`. `class_weights`: 0 counts windows alike, 1 counts rooms alike, between is between. `loss`: at
-    "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows, each
-    `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on its
-    way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
+    "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
+    each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
+    its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
     `augmentation`: None for what the windows suggest. `state`: "reset" trains windows, "carried" trains
     stretches of `chunk_steps` steps of a session, for a device that never resets.
     """
@@ -123,7 +124,7 @@ DENSE_STEPS: Final = 800
 SPARSE_EPOCHS: Final = 40
 
 
-def spread(train: Windows) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+def spread(train: Windows) -> npt.NDArray[np.float32]:
     """[P] dB: standard deviation of what each access point was heard at; 0 where it never was."""
     rssi = train.rssi.reshape(-1, train.rssi.shape[-1])
     heard = rssi != NOT_HEARD
@@ -131,4 +132,4 @@ def spread(train: Windows) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     dbm = np.where(heard, rssi, 0).astype(np.float64)
     mean = dbm.sum(axis=0) / count
     variance = np.where(heard, (dbm - mean) ** 2, 0).sum(axis=0) / count
-    return np.sqrt(variance).astype(np.float32)
+    return np.asarray(np.sqrt(variance), dtype=np.float32)

@@ -30,8 +30,8 @@ class Moment:
     """Where training stands between two steps.
 
     `trial` and `step` to do next. `weights`, `first` and `second` (AdamW's moments) of the trial under way.
-    `kept` and `score`: the best of this trial so far; `stale`: evaluations since. `best` and `best_trial`: the
-    best of the trials before. `trials`: a line about each trial that has ended.
+    `kept` and `score`: the best of this trial so far; `stale`: evaluations since. `best` and `best_trial`:
+    the best of the trials before. `trials`: a line about each trial that has ended.
     """
 
     trial: int = 0
@@ -77,7 +77,7 @@ def save(path: Path, moment: Moment, mark: str) -> None:
 
 
 def load(path: Path, mark: str) -> Moment:
-    """Read a moment back. Raises ModelFileError if it is damaged, TrainingError if it is of other training."""
+    """Read a moment back. Raises ModelFileError if damaged, TrainingError if it is of other training."""
     try:
         data = path.read_bytes()
         tensors = safetensors.numpy.load(data)
@@ -89,7 +89,8 @@ def load(path: Path, mark: str) -> Moment:
         for name, array in tensors.items():
             group, _, weight = name.partition("/")
             groups[group][weight] = array
-        moment = Moment(**text["moment"], **groups)
+        parts: dict[str, Any] = text["moment"] | groups
+        moment = Moment(**parts)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:

@@ -16,8 +16,8 @@ from tinyloc.models.scaling import NOT_HEARD
 class Stream:
     """One unbroken stretch of a session.
 
-    `rssi` [S, P] int8 dBm; `rooms_at` [S] int16, -1 = not annotated; `ends` [V] the steps at which the windows
-    it was made of end; `windows` [V] which windows those are.
+    `rssi` [S, P] int8 dBm; `rooms_at` [S] int16, -1 = not annotated; `ends` [V] the steps at which the
+    windows it was made of end; `windows` [V] which windows those are.
     """
 
     rssi: npt.NDArray[np.int8]

@@ -107,7 +107,7 @@ def nearest_neighbours(
     k: Sequence[int] = (1, 3, 5, 9, 15),
     kinds: Sequence[Kind] = ("minmax", "zscore", "power"),
 ) -> Baseline:
-    """Nearest neighbours (Euclid) on each access point's mean scaled signal; k and the scaling by validation."""
+    """Nearest neighbours (Euclid) on each access point's mean scaled signal; k and scaling by validation."""
     best: tuple[float, KNeighborsClassifier, InputScaling, int] | None = None
     for kind in kinds:
         scaling = InputScaling.fit(kind, train)

@@ -6,11 +6,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from recording_samples import rows, write
 
-from tinyloc.data import load_windows
+from tinyloc.data import Recording, load_windows
 from tinyloc.errors import DataError, SplitError, TinylocError, UsageError
 
 Table = list[list[str]]
@@ -80,6 +81,22 @@ def test_a_session_where_nothing_is_heard(tmp_path: Path) -> None:
     text = complaint(write(tmp_path / "a.csv", table))
     assert "line 2" in text
     assert "session 's1'" in text
+
+
+def test_an_empty_session() -> None:
+    with pytest.raises(DataError, match="session 'night': it holds no samples"):
+        Recording(np.zeros(0), np.zeros((0, 1)), ("ap1",), "night")
+
+
+def test_no_column_for_an_access_point(tmp_path: Path) -> None:
+    table = [[row[0], row[3]] for row in rows(sessions=1)]
+    assert "Add one column per access point" in complaint(write(tmp_path / "a.csv", table))
+
+
+def test_a_blank_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\ntime,ap1,room\n0,-50,hall\n")
+    assert "line 1: the line is blank" in complaint(path)
 
 
 def test_one_room_only(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from recording_samples import rows, write
 
 from tinyloc.data import load_windows
 from tinyloc.data.sources.csv import read
+from tinyloc.errors import DataError
 
 
 def test_every_name_can_be_mapped(tmp_path: Path) -> None:
@@ -122,6 +123,29 @@ def test_windows_line_ends_a_mark_and_quotes(tmp_path: Path) -> None:
     assert load_windows(str(path)).digest == plain.digest
     path.write_text(text.replace("kitchen", '"kitchen, small"'))
     assert load_windows(str(path)).train.rooms == ("hall", "kitchen, small")
+    for mark in ";\t":
+        path.write_text(text.replace(",", mark))
+        assert load_windows(str(path)).digest == plain.digest
+
+
+@pytest.mark.parametrize("room", ["kitchen", '"kitchen"'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_blank_lines_are_passed_over_and_counted(tmp_path: Path, room: str, end: str) -> None:
+    path = tmp_path / "a.csv"
+    lines = write(path, rows()).read_text().replace("kitchen", room).split("\n")
+    plain = load_windows(str(path))
+    path.write_bytes(end.join([*lines[:5], "", "", *lines[5:], "", ""]).encode())
+    assert load_windows(str(path)).digest == plain.digest
+    lines[9] = lines[9].replace(",s1", "")
+    path.write_bytes(end.join([*lines[:5], "", "", *lines[5:]]).encode())
+    with pytest.raises(DataError, match="line 12: 4 fields"):
+        load_windows(str(path))
+
+
+def test_a_column_without_a_name_is_no_access_point(tmp_path: Path) -> None:
+    numbered = [["" if index == 0 else str(index), *row] for index, row in enumerate(rows())]
+    sets = load_windows(str(write(tmp_path / "a.csv", numbered)))
+    assert sets.train.access_points == ("ap1", "ap2")
 
 
 @pytest.mark.parametrize(

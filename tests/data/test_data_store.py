@@ -51,7 +51,7 @@ def refused(path: Path, content: bytes) -> str:
     return str(caught.value)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_byte_is_never_believed(
     where: float, bit: int, sets: WindowSets, content: bytes, tmp_path_factory: pytest.TempPathFactory

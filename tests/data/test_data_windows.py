@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tinyloc.data import Recording, Windows, load_material, load_windows, make_windows
@@ -54,10 +54,13 @@ def sessions(draw: st.DrawFn) -> list[Recording]:
     return made
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, derandomize=True)
 @given(recordings=sessions(), steps=st.integers(1, 9), hop=st.integers(1, 4))
 def test_no_sample_in_two_sets(recordings: list[Recording], steps: int, hop: int) -> None:
-    division = divide(Path("x.csv"), recordings, (), ())
+    try:
+        division = divide(Path("x.csv"), recordings, (), ())
+    except SplitError:
+        reject()  # a session of mostly gaps, whose end holds no sample
     rooms = rooms_of(recordings)
     found = []
     for part in (division.train, division.validation, division.test):

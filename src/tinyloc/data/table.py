@@ -93,9 +93,9 @@ class Table:
         return self.frame[column]
 
 
-def read_csv(path: Path, separator: str = ",") -> Table:
+def read_csv(path: Path) -> Table:
     """Read a CSV file with a header line. Raises DataError for whatever is not one."""
-    return parse_csv(read_file(path), path, separator)
+    return parse_csv(read_file(path), path)
 
 
 def read_file(path: Path) -> bytes:
@@ -110,8 +110,12 @@ def read_file(path: Path) -> bytes:
         raise DataError(f"cannot be read ({error.strerror})", path=path) from None
 
 
-def parse_csv(content: bytes, path: Path, separator: str = ",") -> Table:
-    """Read the bytes of a CSV file; `path` only names it in errors."""
+def parse_csv(content: bytes, path: Path) -> Table:
+    """Read the bytes of a CSV file; `path` only names it in errors.
+
+    Fields are divided by commas, or by semicolons or tabs where the header has those and no comma. Blank
+    lines are passed over. Spaces around a field do not count.
+    """
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
         content.decode("utf-8")
@@ -124,11 +128,13 @@ def parse_csv(content: bytes, path: Path, separator: str = ",") -> Table:
         ) from None
     if not content.strip():
         raise DataError("the file is empty; expected a header line and rows", path=path)
-    header = [
-        name.strip() for name in next(csv.reader(io.StringIO(_first_line(content)), delimiter=separator))
-    ]
+    first = _first_line(content)
+    if not first.strip():
+        raise DataError("the line is blank; expected the names of the columns", path=path, line=1)
+    separator = next((mark for mark in ",;\t" if mark in first), ",")
+    header = [name.strip() for name in next(csv.reader(io.StringIO(first), delimiter=separator))]
     _check_header(header, path)
-    lines = _check_rows(content, len(header), path, separator)
+    lines, content = _check_rows(content, len(header), path, separator)
     if not len(lines):
         raise DataError(
             "the file has a header but no rows", path=path, line=2, hint="Check that the recording ran."
@@ -178,26 +184,43 @@ def _check_header(header: list[str], path: Path) -> None:
         seen.add(name)
 
 
-def _check_rows(content: bytes, width: int, path: Path, separator: str) -> npt.NDArray[np.int64]:
-    """Line number of every row after the header [R]; raises DataError at the first of another width."""
+def _check_rows(
+    content: bytes, width: int, path: Path, separator: str
+) -> tuple[npt.NDArray[np.int64], bytes]:
+    """Line number of every row after the header [R], and the content without blank lines.
+
+    Raises DataError at the first row of another width than the header's.
+    """
     numbers: list[int] = []
     if b'"' not in content:
         mark = separator.encode()
-        for number, line in enumerate(content.split(b"\n"), start=1):
-            if number == 1 or not line.strip():
+        lines = content.split(b"\n")
+        for number, line in enumerate(lines, start=1):
+            if number == 1 or not line.strip(b"\r "):
                 continue
             numbers.append(number)
             if line.count(mark) + 1 != width:
                 raise _wrong_width(path, number, line.count(mark) + 1, width)
-    else:
-        reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator)
-        for index, row in enumerate(reader):
-            if index == 0 or not row:
-                continue
+        if len(numbers) + 1 < len(lines):
+            content = b"\n".join(line for line in lines if line.strip(b"\r ")) + b"\n"
+        return np.array(numbers, np.int64), content
+    reader = csv.reader(io.StringIO(content.decode(), newline=""), delimiter=separator)
+    kept: list[list[str]] = []
+    blank = False
+    for row in reader:
+        if not row:
+            blank = True
+            continue
+        if kept:
             numbers.append(reader.line_num)
-            if len(row) != width:
-                raise _wrong_width(path, reader.line_num, len(row), width)
-    return np.array(numbers, np.int64)
+        kept.append(row)
+        if len(row) != width:
+            raise _wrong_width(path, reader.line_num, len(row), width)
+    if blank:
+        stream = io.StringIO()
+        csv.writer(stream, delimiter=separator).writerows(kept)
+        content = stream.getvalue().encode()
+    return np.array(numbers, np.int64), content
 
 
 def _wrong_width(path: Path, line: int, found: int, width: int) -> DataError:

@@ -1,7 +1,7 @@
 """The user's own recording: a CSV or Parquet file with `time` and one column per access point.
 
 Optional columns: `room` (empty = not annotated), `session`, and `ax`, `ay`, `az` in g. Other names are mapped
-by options. Without an option, every other column is an access point.
+by options. Without an option, every other column that has a name is an access point.
 
 Time must not run backwards within a session. Rows of equal time are one sample: per access point the later
 reading wins, and a note says how many were joined. A reading no radio can report is refused, not dropped.
@@ -40,7 +40,7 @@ OPTIONS = {
     "time": "column with the time (default time)",
     "room": "column with the room (default room)",
     "session": "column with the session (default session)",
-    "access_points": "columns with RSSI (default: all others)",
+    "access_points": "columns with RSSI (default: all others that have a name)",
     "acceleration": "three columns in g (default ax,ay,az)",
     "time_unit": f"one of {', '.join(TIME_UNITS)} (default auto)",
     "not_heard": "number that means not heard, besides an empty cell",
@@ -156,9 +156,14 @@ def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
                 line=1,
                 hint=nearest(name, table.columns) or "Check the option access_points.",
             )
-    points = named or tuple(name for name in table.columns if name not in taken)
+    points = named or tuple(name for name in table.columns if name and name not in taken)
     if not points:
-        raise DataError("there is no column for an access point", path=table.path, line=1)
+        raise DataError(
+            f"there is no column for an access point; the file has {', '.join(table.columns[:12])}",
+            path=table.path,
+            line=1,
+            hint="Add one column per access point with its RSSI in dBm.",
+        )
     return points
 
 

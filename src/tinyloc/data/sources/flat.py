@@ -65,8 +65,8 @@ def load(folder: Path, options: Options) -> Material:
         tuple(train),
         tuple(validation),
         (test,),
-        "The first three quarters of each of the four calibration runs train, their last quarters validate, "
-        "and the robot's drive later the same day tests.",
+        "The first three quarters of each of the four calibration runs train, their last quarters validate "
+        "(one second is left out between), and the robot's drive later the same day tests.",
     )
     protocol = Protocol(steps=20, hop=3, seconds_per_step=STEP)
     return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more)

@@ -196,7 +196,7 @@ def test_state_carried_is_trained_written_down_and_run_that_way():
     "wrong",
     [
         {"steps": -1},
-        {"batch": 0},
+        {"batch": -1},
         {"rate": 0.0},
         {"warmup": 1.0},
         {"loss": "first"},

@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
 
-_KEYWORDS = frozenset(
-    (
-        "auto break case char const continue default do double else enum extern float for goto if inline int "
-        "long register restrict return short signed sizeof static struct switch typedef union unsigned void "
-        "volatile while"
-    ).split()
-)
+_KEYWORDS = frozenset((
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
+    "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict",
+    "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
+    "unsigned", "void", "volatile", "while",
+))  # fmt: skip
 
 
 def identifier(name: str) -> str:
@@ -29,15 +28,6 @@ def comment(text: str) -> str:
     """`text` made safe to stand inside a C comment, on one line, in printable ASCII."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
     return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
-
-
-def string(text: str) -> str:
-    """`text` as a C string literal of its UTF-8 bytes; octal escapes, so that no digit behind one is eaten."""
-    safe = "".join(
-        chr(byte) if 32 <= byte < 127 and byte not in (34, 92, 63) else f"\\{byte:03o}"
-        for byte in text.encode()
-    )
-    return f'"{safe}"'
 
 
 def integer(value: int) -> str:

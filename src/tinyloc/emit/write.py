@@ -109,22 +109,13 @@ class Writer:
             "window_rule": "the state runs on" if carried else "from tinyloc_init to the answer that counts",
             "states": states,
             "arena_words": self.layout.bytes // 4,
-            "state_bytes": self.state_bytes,
+            "state_bytes": state_bytes(graph),
             "score_scale": f"{graph.tensor(graph.output).scale:.6g}",
             "tables": self.text.tables,
             "records": self.text.records,
             "tensors": self._tensors(),
             "calls": self.text.calls,
         }
-
-    @property
-    def state_bytes(self) -> int:
-        """sizeof(tinyloc_state) where int32_t is aligned to 4 bytes."""
-        kept = 0
-        for _, state in self.graph.states():
-            width = state.bits // 8
-            kept = -(-kept // width) * width + state.bytes
-        return -(-kept // 4) * 4 + self.layout.bytes
 
     def _tensors(self) -> list[str]:
         lines = []
@@ -266,6 +257,15 @@ class Writer:
             limit=y.limit,
         )
         self._call("tinyloc_add_16", record, *(self._pointer(name) for name in (op.a, op.b, op.y)))
+
+
+def state_bytes(graph: Graph) -> int:
+    """sizeof(tinyloc_state) in bytes, where int32_t is aligned to 4."""
+    kept = 0
+    for _, state in graph.states():
+        width = state.bits // 8
+        kept = -(-kept // width) * width + state.bytes
+    return -(-kept // 4) * 4 + plan(graph).bytes
 
 
 def _integer_type(bits: int) -> str:

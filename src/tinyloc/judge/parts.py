@@ -168,13 +168,13 @@ class Device(Part):
 
 
 class Memory(Part):
-    """Memory on the device. flash_bytes = text + constants + initial values of data."""
+    """Memory on the device. flash_bytes = text + constants + initial values of data + harness + padding."""
 
-    flash_bytes: Count = field("Flash of model and runtime, without the test harness", "bytes")
+    flash_bytes: Count = field("All that is linked into flash: model, runtime, start-up and harness", "bytes")
     text_bytes: Count = field("Code, part of flash_bytes", "bytes")
     constants_bytes: Count = field("Weights and tables, part of flash_bytes", "bytes")
     harness_bytes: Count = field(
-        "Start-up and test harness, linked for the proof, not part of flash_bytes", "bytes"
+        "Vectors, start-up and test harness, part of flash_bytes: what a product replaces by its own", "bytes"
     )
     data_bytes: Count = field("Initialised variables: in RAM, with their initial values in flash", "bytes")
     bss_bytes: Count = field("Zeroed variables, the model's state among them", "bytes")

@@ -42,8 +42,13 @@ class Augmentation:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
 
 
+# The defaults, chosen on validation windows (docs/LOG.md has the tables).
+DENSE_STEPS: Final = 800
+DENSE_BATCH: Final = 64
+DENSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.5)
+SPARSE_EPOCHS: Final = 40
+SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
-DENSE_AUGMENTATION: Final = Augmentation()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class TrainOptions:
     """Everything that decides what training yields, beside the windows.
 
     Model: `hidden` H, `layers` L, `state_size` N, `expand` E / H. `seed` of everything random.
-    `steps` updates of each trial (0: chosen by the windows), `batch` windows each. AdamW at `rate`, warmed up
+    `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate`, warmed up
     over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`; gradients clipped to the
     norm `clip`. `class_weights`: 0 counts windows alike, 1 counts rooms alike, between is between. `loss`: at
     "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
@@ -67,7 +72,7 @@ class TrainOptions:
     expand: int = 2
     seed: int = 0
     steps: int = 0
-    batch: int = 64
+    batch: int = 0
     rate: float = 1e-2
     warmup: float = 0.1
     weight_decay: float = 1e-2
@@ -84,10 +89,10 @@ class TrainOptions:
     device: Device = "cpu"
 
     def __post_init__(self) -> None:
-        for name in ("batch", "restarts", "evaluations", "chunk_steps", "hidden", "layers"):
+        for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
-        for name in ("seed", "steps", "patience", "weight_decay", "class_weights"):
+        for name in ("seed", "steps", "batch", "patience", "weight_decay", "class_weights"):
             if getattr(self, name) < 0:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
         if not (0 < self.rate < np.inf and self.clip > 0 and 0 <= self.warmup < 1):
@@ -106,11 +111,11 @@ def is_sparse(train: Windows) -> bool:
 def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     """The options with every "by the windows" answered, from the training windows alone."""
     sparse = is_sparse(train)
-    steps = options.steps
-    if steps == 0:
-        steps = max(DENSE_STEPS, SPARSE_EPOCHS * -(-len(train) // options.batch)) if sparse else DENSE_STEPS
+    batch = options.batch or (SPARSE_BATCH if sparse else DENSE_BATCH)
+    by_epochs = SPARSE_EPOCHS * max(1, len(train) // batch)
+    steps = options.steps or (max(DENSE_STEPS, by_epochs) if sparse else DENSE_STEPS)
     augmentation = options.augmentation or (SPARSE_AUGMENTATION if sparse else DENSE_AUGMENTATION)
-    return dataclasses.replace(options, steps=steps, augmentation=augmentation)
+    return dataclasses.replace(options, steps=steps, batch=batch, augmentation=augmentation)
 
 
 def candidates(options: TrainOptions, train: Windows) -> tuple[Kind, ...]:
@@ -118,10 +123,6 @@ def candidates(options: TrainOptions, train: Windows) -> tuple[Kind, ...]:
     if options.scaling != "auto":
         return (options.scaling,)
     return ("power",) if is_sparse(train) else ("minmax", "zscore")
-
-
-DENSE_STEPS: Final = 800
-SPARSE_EPOCHS: Final = 40
 
 
 def spread(train: Windows) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal, localcontext
+from itertools import pairwise
 from math import isqrt
 
 import numpy as np
@@ -21,7 +22,7 @@ def _exp2() -> npt.NDArray[np.uint32]:
         context.prec = 40
         values = [round(Decimal(32768) * Decimal(2) ** (Decimal(-i) / 64)) for i in range(65)]
     values[0] = 32767  # keeps a decay within int16; 3e-5 from the truth
-    entries = [value << 16 | value - after for value, after in zip(values, values[1:], strict=False)]
+    entries = [value << 16 | value - after for value, after in pairwise(values)]
     return np.array(entries, np.uint32)
 
 

@@ -209,6 +209,7 @@ def bars(result: Result) -> list[Bar]:
                 ("Code", memory.text_bytes),
                 ("Weights and tables", memory.constants_bytes),
                 ("Initial values", memory.data_bytes),
+                ("Start-up and harness", memory.harness_bytes),
             ],
         ),
         _bar(

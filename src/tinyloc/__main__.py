@@ -1,0 +1,5 @@
+"""`python -m tinyloc`: the command line."""
+
+from tinyloc.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""Does it fit, asked before training: a model of the same shape with random weights is built and linked.
+
+Flash, static RAM and instructions depend on a model's shape alone, so nothing has to be trained to know.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tinyloc import emit as emission
+from tinyloc.data.windows import WindowSets
+from tinyloc.device.boards import find_board
+from tinyloc.device.tiers import Tier
+from tinyloc.errors import BudgetError
+from tinyloc.judge.budget import Candidate, Fit, over_budget
+from tinyloc.learn.options import TrainOptions
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import MambaConfig
+from tinyloc.models.scaling import InputScaling
+from tinyloc.pipeline.verify import Limits
+from tinyloc.quant.graph import Graph
+from tinyloc.quant.lower import Precision, lower
+from tinyloc.quant.replay import replay
+
+SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+"""Widths H that are proposed instead, with one layer."""
+WINDOWS = 2
+"""Windows that are run to measure the stack."""
+
+
+def random_model(config: MambaConfig, sets: WindowSets, seed: int = 0) -> Checkpoint:
+    """A checkpoint of that shape for those windows, with small random weights."""
+    rng = np.random.default_rng(seed)
+    weights = {
+        name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in config.weight_shapes().items()
+    }
+    train = sets.train
+    return Checkpoint(
+        config,
+        InputScaling.fit("minmax", train),
+        weights,
+        train.rooms,
+        train.access_points,
+        train.rssi.shape[1],
+        train.seconds_per_step,
+        "reset",
+    )
+
+
+def shape(sets: WindowSets, options: TrainOptions) -> MambaConfig:
+    """The configuration that training with these options would have."""
+    return MambaConfig(
+        access_points=len(sets.train.access_points),
+        rooms=len(sets.train.rooms),
+        hidden=options.hidden,
+        layers=options.layers,
+        state=options.state_size,
+        expand=options.expand,
+    )
+
+
+def measure(config: MambaConfig, sets: WindowSets, precision: Precision, tier: Tier) -> Candidate:
+    """Flash and RAM with stack of a model of that shape, built and run on the roomiest board."""
+    graph = lower(random_model(config, sets), sets.train.rssi[:16], precision)
+    board = dataclasses.replace(find_board("cortex-m4"), ram_bytes=2**20, flash_bytes=2**22)
+    with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
+        folder = Path(name)
+        emission.emit(graph, folder / "c")
+        firmware = tier.build(folder / "c", board, folder / "build")
+        done = tier.run(firmware, _some(graph, sets), count_records=1)
+        return Candidate(_name(config), firmware.flash_bytes, firmware.static_ram_bytes + done.stack_bytes)
+
+
+def preflight(
+    sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tier: Tier
+) -> None:
+    """Raise BudgetError, with what would fit instead, before a minute is spent on training."""
+    config = shape(sets, options)
+    needs = measure(config, sets, precision, tier)
+    fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
+    if not fit.fits:
+        raise too_large(config, sets, precision, tier, fit)
+
+
+def too_large(
+    config: MambaConfig, sets: WindowSets, precision: Precision, tier: Tier, fit: Fit
+) -> BudgetError:
+    """The error for a model that does not fit, with up to three sizes that would."""
+    found: list[Candidate] = []
+    for hidden in SMALLER:
+        if hidden >= config.hidden and config.layers == 1:
+            continue
+        candidate = measure(
+            dataclasses.replace(config, hidden=hidden, layers=1, rank=0), sets, precision, tier
+        )
+        found.append(candidate)
+        fitting = [
+            c
+            for c in found
+            if c.flash_bytes <= fit.flash_budget_bytes and c.ram_bytes <= fit.ram_budget_bytes
+        ]
+        if len(fitting) == 2:
+            break
+    return over_budget(fit, found, what=f"{MambaConfig.family} {config.name}")
+
+
+def _name(config: MambaConfig) -> str:
+    return f"{config.name} (--hidden {config.hidden} --layers {config.layers})"
+
+
+def _some(graph: Graph, sets: WindowSets) -> bytes:
+    first = dataclasses.replace(
+        sets.train,
+        rssi=sets.train.rssi[:WINDOWS],
+        rooms_at=sets.train.rooms_at[:WINDOWS],
+        room=sets.train.room[:WINDOWS],
+        session=sets.train.session[:WINDOWS],
+        end_time=sets.train.end_time[:WINDOWS],
+        acceleration=None,
+    )
+    return replay(first, "reset").records()

@@ -1,0 +1,117 @@
+"""A run folder: the files that the stages leave, and `run.json`, which says how they were made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinyloc import __version__, files
+from tinyloc.errors import ModelFileError, OutputError, UsageError
+
+FORMAT = "tinyloc run"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run's files are. A stage that misses one says which verb makes it."""
+
+    path: Path
+
+    @property
+    def windows(self) -> Path:
+        """The three sets of windows (`tinyloc data`)."""
+        return self.path / "windows.npz"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The float model (`tinyloc train`)."""
+        return self.path / "model.safetensors"
+
+    @property
+    def training_state(self) -> Path:
+        """Where an interrupted training goes on from."""
+        return self.path / "training.state"
+
+    @property
+    def integer_model(self) -> Path:
+        """The integer model (`tinyloc quantise`)."""
+        return self.path / "model.tinyloc"
+
+    @property
+    def c(self) -> Path:
+        """The C files (`tinyloc emit`)."""
+        return self.path / "c"
+
+    @property
+    def build(self) -> Path:
+        """Firmware of each tier (`tinyloc verify`)."""
+        return self.path / "build"
+
+    @property
+    def result(self) -> Path:
+        """The verdict (`tinyloc verify`)."""
+        return self.path / "result.json"
+
+    @property
+    def page(self) -> Path:
+        """The page (`tinyloc report`)."""
+        return self.path / "index.html"
+
+    @property
+    def about(self) -> Path:
+        """How the files were made."""
+        return self.path / "run.json"
+
+    def create(self) -> None:
+        """Make the folder. Raises OutputError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: the folder cannot be made ({error.strerror or error})",
+                hint="Name another with --out.",
+            ) from None
+
+    def need(self, path: Path, verb: str) -> Path:
+        """`path`, if it is there. Raises UsageError naming the verb that makes it."""
+        if not path.exists():
+            raise UsageError(f"{path}: not there yet", hint=f"`tinyloc {verb}` makes it.")
+        return path
+
+    def read(self) -> dict[str, Any]:
+        """`run.json`, section by section; empty where there is none. Raises ModelFileError."""
+        if not self.about.exists():
+            return {}
+        try:
+            value = json.loads(self.about.read_bytes())
+        except (OSError, ValueError):
+            value = None
+        if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("version") != VERSION:
+            raise ModelFileError(
+                f"{self.about}: not the run.json of this version, or cut", hint="Remove it and run again."
+            )
+        return value
+
+    def note(self, section: str, value: Any) -> None:
+        """Write one section of `run.json`, keeping the others. Raises OutputError."""
+        self.create()
+        about = {"format": FORMAT, "version": VERSION, **self.read(), section: value}
+        files.write_json(self.about, about)
+
+    def forget(self, *paths: Path) -> None:
+        """Remove what a stage is about to make anew, so that nothing stale stands beside it."""
+        for path in paths:
+            path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the figures, by name."""
+    found = {"tinyloc": __version__, "python": platform.python_version()}
+    for name in ("numpy", "torch", "scikit-learn"):
+        found[name] = importlib.metadata.version(name)
+    return found

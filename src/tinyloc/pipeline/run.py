@@ -1,0 +1,200 @@
+"""All stages in order, for one seed or several, with a word to the user after each."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tinyloc.data.windows import WindowSets
+from tinyloc.device.tiers import Tier
+from tinyloc.judge import result as verdict
+from tinyloc.learn.options import TrainOptions
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.pipeline import stages
+from tinyloc.pipeline.fits import preflight
+from tinyloc.pipeline.folder import RunFolder
+from tinyloc.pipeline.verify import Limits, verify
+from tinyloc.quant.lower import Precision
+from tinyloc.report import page
+
+OF = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What `tinyloc run` was asked for, beside data and training."""
+
+    limits: Limits
+    tiers: list[Tier]
+    precision: Precision
+    command: str
+    seeds: int = 1
+
+
+class Speaker:
+    """One line per stage, on standard error."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+
+    @contextmanager
+    def stage(self, number: int, name: str) -> Iterator[list[str]]:
+        """Time a stage and print its line when it is done; the list takes what it has to say."""
+        words: list[str] = []
+        start = time.perf_counter()
+        with self.console.status(f"{name} ..."):
+            yield words
+        seconds = time.perf_counter() - start
+        self.console.print(f"[bold]{number}/{OF} {name:<9}[/] {'; '.join(words)} [dim]({seconds:.1f} s)[/]")
+
+    def train(self, folder: RunFolder, sets: WindowSets, options: TrainOptions) -> Checkpoint:
+        """The training stage, with a bar that moves at each evaluation."""
+        start = time.perf_counter()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[score]}"),
+        )
+        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+            task = bar.add_task("training", total=None, score="")
+
+            def progress(now: Any) -> None:
+                bar.update(
+                    task,
+                    total=now.trials * now.steps,
+                    completed=now.trial * now.steps + now.step,
+                    description=f"training, input {now.scaling} ({now.trial + 1}/{now.trials})",
+                    score=f"validation macro-F1 {100 * now.best:.1f}",
+                )
+
+            checkpoint, taken = stages.train(folder, sets, options, progress)
+        score = 100 * float(checkpoint.training["validation_macro_f1"])
+        size = sum(weight.size for weight in checkpoint.weights.values())
+        note = "taken from this folder, same windows and options; " if taken else ""
+        self.console.print(
+            f"[bold]2/{OF} train    [/] {note}{checkpoint.family} {checkpoint.config.name}, "
+            f"{size:,} parameters, {checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f} "
+            f"[dim]({time.perf_counter() - start:.1f} s)[/]"
+        )
+        return checkpoint
+
+
+def windows_line(sets: WindowSets) -> str:
+    """One line on what the three sets hold."""
+    train = sets.train
+    steps = train.rssi.shape[1]
+    return (
+        f"{sets.name}: {len(sets.train):,} windows train, {len(sets.validation):,} validate, "
+        f"{len(sets.test):,} test; {steps} step{'s' * (steps > 1)} x {len(train.access_points)} access points, "
+        f"{len(train.rooms)} rooms"
+    )
+
+
+def quantised_line(found: stages.Quantised) -> str:
+    """One line on what integers cost, loud where it is too much."""
+    text = (
+        f"int8 weights, {found.precision} activations; "
+        f"validation macro-F1 {100 * found.f1_float:.1f} float, {100 * found.f1_integer:.1f} integer"
+    )
+    if not found.loud:
+        return text
+    name, error = found.costliest[0]
+    return (
+        f"{text}. [bold red]WARNING: {found.drop_points:.1f} points were lost by quantisation[/]; "
+        f"the costliest operator is {name}, which alone moves the scores by {100 * error:.1f} % of their spread"
+    )
+
+
+def device_line(result: verdict.Result) -> str:
+    """One line on the device run."""
+    tiers = ", ".join(
+        f"{tier.tier} {tier.identical_windows:,} of {tier.windows:,} windows identical"
+        for tier in result.device.tiers
+    )
+    return f"{result.device.board} ({result.device.core}): {tiers}"
+
+
+def one_seed(
+    folder: RunFolder, sets: WindowSets, options: TrainOptions, run: RunOptions, speaker: Speaker
+) -> verdict.Result:
+    """Train, quantise, emit, verify in `folder`, whose windows are there."""
+    checkpoint = speaker.train(folder, sets, options)
+    with speaker.stage(3, "quantise") as words:
+        words.append(quantised_line(stages.quantise(folder, sets, checkpoint, run.precision)))
+    with speaker.stage(4, "emit") as words:
+        words.append(f"{len(stages.emit(folder))} C files in {folder.c}")
+    with speaker.stage(5, "verify") as words:
+        result = verify(folder, run.limits, run.tiers, command=run.command, seed=options.seed)
+        words.append(device_line(result))
+    return result
+
+
+def run_all(
+    folder: RunFolder,
+    data: str,
+    data_dir: Path | None,
+    data_options: dict[str, Any],
+    options: TrainOptions,
+    run: RunOptions,
+    *,
+    quiet: bool = False,
+) -> verdict.Result:
+    """The whole way. With several seeds each has its folder under `seeds/`; the one that does best on
+    validation, as integers, becomes the run's model.
+    """
+    speaker = Speaker(quiet=quiet)
+    with speaker.stage(1, "data") as words:
+        sets = stages.prepare(folder, data, data_dir=data_dir, options=data_options, quiet=quiet)
+        words.append(windows_line(sets))
+        words.extend(sets.notes)
+    preflight(sets, options, run.precision, run.limits, run.tiers[0])
+    if run.seeds == 1:
+        result = one_seed(folder, sets, options, run, speaker)
+    else:
+        result = _several(folder, sets, options, run, speaker)
+    with speaker.stage(6, "report") as words:
+        page.write(result, folder.page)
+        words.append(f"{folder.page}")
+    return result
+
+
+def _several(
+    folder: RunFolder, sets: WindowSets, options: TrainOptions, run: RunOptions, speaker: Speaker
+) -> verdict.Result:
+    results: list[tuple[verdict.Result, RunFolder]] = []
+    for seed in range(options.seed, options.seed + run.seeds):
+        own = RunFolder(folder.path / "seeds" / str(seed))
+        own.create()
+        shutil.copyfile(folder.windows, own.windows)
+        own.note("data", folder.read()["data"])
+        results.append((one_seed(own, sets, dataclasses.replace(options, seed=seed), run, speaker), own))
+    seeds = tuple(_seed(result) for result, _ in results)
+    best, own = max(results, key=lambda pair: pair[0].validation.f1_macro_integer)
+    for name in ("checkpoint", "integer_model"):
+        shutil.copyfile(getattr(own, name), getattr(folder, name))
+    for section in ("train", "quantise"):
+        folder.note(section, own.read()[section])
+    stages.emit(folder)
+    result = best.model_copy(update={"seeds": seeds, "seeds_summary": verdict.summarise_seeds(seeds)})
+    verdict.save(result, folder.result)
+    return result
+
+
+def _seed(result: verdict.Result) -> verdict.Seed:
+    return verdict.Seed(
+        seed=result.seed,
+        validation_f1=result.validation.f1_macro_float,
+        f1_macro=result.f1_macro,
+        accuracy=result.accuracy,
+        identical_windows=result.device.identical_windows,
+        windows=result.device.windows,
+        forest300_f1_macro=result.baselines.forest300.f1_macro,
+    )

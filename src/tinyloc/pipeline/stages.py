@@ -1,0 +1,171 @@
+"""Data, train, quantise, emit: from a name to C. Each reads what the one before left."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc import emit as emission
+from tinyloc.data import load_windows, load_windows_file, save_windows
+from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.judge.metrics import macro_f1
+from tinyloc.learn.options import TrainOptions, resolve
+from tinyloc.learn.state import fingerprint
+from tinyloc.learn.streams import chunks
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.pipeline.folder import RunFolder
+from tinyloc.quant import storage
+from tinyloc.quant.attribution import attribution
+from tinyloc.quant.graph import Graph
+from tinyloc.quant.lower import Precision, float_graph_of, lower
+from tinyloc.quant.reference import Reference, rooms_of
+from tinyloc.quant.replay import replay
+
+LOUD_POINTS = 1.0
+"""Points of macro-F1 on validation from which a loss by quantisation is reported loudly."""
+CARRIED_CALIBRATION_STEPS = 200
+
+
+def prepare(
+    folder: RunFolder, data: str, *, data_dir: Path | None, options: dict[str, Any], quiet: bool = False
+) -> WindowSets:
+    """Load the data set or file `data` and leave its windows. Raises DataError, SplitError, OutputError."""
+    from rich.console import Console
+
+    sets = load_windows(data, data_dir=data_dir, console=Console(stderr=True, quiet=quiet), **options)
+    folder.create()
+    save_windows(folder.windows, sets)
+    folder.note("data", {"name": data, "options": {key: str(value) for key, value in options.items()}})
+    return sets
+
+
+def windows_of(folder: RunFolder) -> WindowSets:
+    """The windows that `prepare` left."""
+    return load_windows_file(folder.need(folder.windows, "data"))
+
+
+def checkpoint_of(folder: RunFolder) -> Checkpoint:
+    """The float model that `train` left."""
+    return Checkpoint.load(folder.need(folder.checkpoint, "train"))
+
+
+def graph_of(folder: RunFolder) -> Graph:
+    """The integer model that `quantise` left."""
+    return storage.load(folder.need(folder.integer_model, "quantise"))
+
+
+def train(
+    folder: RunFolder,
+    sets: WindowSets,
+    options: TrainOptions,
+    progress: Callable[[Any], None] | None = None,
+) -> tuple[Checkpoint, bool]:
+    """Train, or take what an earlier run with the same windows and options left; True where taken.
+
+    An interrupted training leaves `training.state` and goes on from there.
+    """
+    from tinyloc.learn.train import train as learn
+
+    mark = fingerprint(sets, resolve(options, sets.train))
+    if folder.read().get("train", {}).get("fingerprint") == mark and folder.checkpoint.exists():
+        return Checkpoint.load(folder.checkpoint), True
+    about = folder.read().get("interrupted", {})
+    resume = folder.training_state if about.get("fingerprint") == mark else None
+    if resume is not None and not resume.exists():
+        resume = None
+    folder.note("interrupted", {"fingerprint": mark})
+    checkpoint = learn(
+        sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress
+    )
+    folder.forget(folder.integer_model, folder.result, folder.page)
+    checkpoint.save(folder.checkpoint)
+    folder.note("train", {"fingerprint": mark, "options": dataclasses.asdict(options)})
+    folder.training_state.unlink(missing_ok=True)
+    return checkpoint, False
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """What quantisation cost on validation: macro-F1 (0..1) of both forms; `costliest`: the operators whose
+    integer form alone moves the scores most, with the error as a part of the scores' spread.
+    """
+
+    precision: Precision
+    f1_float: float
+    f1_integer: float
+    costliest: tuple[tuple[str, float], ...]
+
+    @property
+    def drop_points(self) -> float:
+        """Points of 100 that were lost."""
+        return 100 * (self.f1_float - self.f1_integer)
+
+    @property
+    def loud(self) -> bool:
+        """Whether more was lost than a user should have to look for."""
+        return self.drop_points > LOUD_POINTS
+
+
+def calibration_windows(windows: Windows, state: str) -> npt.NDArray[np.int8]:
+    """Training windows [W, T, P] for the ranges: long stretches where the state is carried."""
+    if state == "carried":
+        return chunks(windows, CARRIED_CALIBRATION_STEPS)[0]
+    return windows.rssi
+
+
+def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
+    """Raise ModelFileError unless model and windows have the same rooms and access points."""
+    for what in ("rooms", "access_points"):
+        if getattr(graph, what) != getattr(sets.train, what):
+            raise ModelFileError(
+                f"{path}: the model was made for other {what.replace('_', ' ')} than the windows beside it",
+                hint="Train again in this folder.",
+            )
+
+
+def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precision: Precision) -> Quantised:
+    """Lower the checkpoint to integers on training windows and measure on validation what that costs."""
+    from tinyloc.learn.predict import predict
+
+    if checkpoint.rooms != sets.train.rooms or checkpoint.access_points != sets.train.access_points:
+        raise ModelFileError(
+            f"{folder.checkpoint}: trained on other rooms or access points than the windows beside it",
+            hint="Train again in this folder.",
+        )
+    graph = lower(checkpoint, calibration_windows(sets.train, checkpoint.state), precision)
+    stream = replay(sets.validation, graph.state)
+    answered = rooms_of(stream.scores(Reference(graph))[stream.ends])
+    floats = predict(checkpoint, sets.validation).argmax(axis=1)
+    costs = attribution(float_graph_of(checkpoint), graph, sets.validation.rssi)
+    found = Quantised(
+        precision,
+        macro_f1(sets.validation.room, floats),
+        macro_f1(sets.validation.room, answered),
+        tuple((cost.operator, cost.error) for cost in costs[:3]),
+    )
+    folder.forget(folder.result, folder.page)
+    storage.save(graph, folder.integer_model)
+    folder.note("quantise", dataclasses.asdict(found))
+    return found
+
+
+def quantised_of(folder: RunFolder) -> Quantised:
+    """What `quantise` noted. Raises UsageError where it did not run."""
+    about = folder.read().get("quantise")
+    if about is None:
+        raise UsageError(
+            f"{folder.about}: nothing is noted of the quantisation", hint="Run `tinyloc quantise`."
+        )
+    return Quantised(**{**about, "costliest": tuple((name, error) for name, error in about["costliest"])})
+
+
+def emit(folder: RunFolder, to: Path | None = None) -> list[Path]:
+    """Write the C of the integer model into the run's `c/`, or into `to`."""
+    return emission.emit(graph_of(folder), folder.c if to is None else to)

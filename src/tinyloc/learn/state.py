@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
 
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import WindowSets
 from tinyloc.errors import ModelFileError, TrainingError
 from tinyloc.files import write_bytes
 from tinyloc.learn.options import TrainOptions
@@ -59,12 +59,6 @@ def fingerprint(sets: WindowSets, options: TrainOptions) -> str:
         digest.update(windows.room.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
     return digest.hexdigest()
-
-
-def count(windows: Windows) -> npt.NDArray[np.int64]:
-    """[K] how many steps of the windows are annotated with each room."""
-    rooms = windows.rooms_at[windows.rooms_at >= 0]
-    return np.bincount(rooms.astype(np.int64), minlength=len(windows.rooms))
 
 
 def save(path: Path, moment: Moment, mark: str) -> None:

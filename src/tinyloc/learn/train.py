@@ -116,10 +116,9 @@ class _Run:
             state=options.state_size,
             expand=options.expand,
         )
-        counts = saved.count(windows)
-        weights = np.where(counts > 0, (counts.sum() / np.maximum(counts, 1)) ** options.class_weights, 0)
-        weights /= (weights * counts).sum() / counts.sum()  # the mean window weighs 1
-        self.class_weights = torch.from_numpy(weights.astype(np.float32)).to(self.device)
+        weights = _class_weights(self.rooms_at, len(windows.rooms), options.class_weights)
+        self.class_weights = torch.from_numpy(weights).to(self.device)
+        self.latest = 0.0  # validation macro-F1 of the last evaluation
 
     def checkpoint(self) -> Checkpoint:
         """Train what is left to train and hand out the best."""
@@ -236,6 +235,15 @@ class _Run:
             best_trial=before.trial if wins else before.best_trial,
             trials=[*before.trials, line],
         )
+
+
+def _class_weights(rooms_at: npt.NDArray[np.int16], rooms: int, share: float) -> npt.NDArray[np.float32]:
+    """[K] frequency to the power of -`share`, 0 for a room that never comes; the mean step weighs 1."""
+    counts = np.bincount(rooms_at[rooms_at >= 0].astype(np.int64), minlength=rooms)
+    if not counts.sum():
+        raise TrainingError("no training window has an annotated step")
+    weights = np.where(counts > 0, (counts.sum() / np.maximum(counts, 1)) ** share, 0)
+    return np.asarray(weights / ((weights * counts).sum() / counts.sum()), dtype=np.float32)
 
 
 def _better(score: dict[str, Any], than: dict[str, Any]) -> bool:

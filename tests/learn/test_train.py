@@ -140,11 +140,15 @@ def test_steps_that_nobody_annotated_do_not_count(loss):
     assert trained.training["validation_macro_f1"] > 0.3
 
 
-def test_early_stopping_ends_a_trial():
+def test_early_stopping_ends_a_trial_and_outlives_an_interruption(tmp_path):
     told = []
     options = dataclasses.replace(SHORT, rate=1e-9, patience=2, scaling="minmax", steps=60, evaluations=20)
-    train(SETS, options, progress=told.append)
+    whole = train(SETS, options, progress=told.append)
     assert told[-1].step < 60
+    state = tmp_path / "training.state"
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, options, interrupt_to=state, progress=Interrupt(len(told)))
+    assert train(SETS, options, resume_from=state).to_bytes() == whole.to_bytes()
 
 
 def test_single_samples_train():

@@ -161,6 +161,8 @@ class _Run:
         every = max(1, options.steps // options.evaluations)
         losses: list[float] = []
         for step in range(start, options.steps):
+            if options.patience and self.moment.stale >= options.patience:
+                break
             losses.append(self.update(model, optimiser, scaling, step))
             if (step + 1) % every and step + 1 < options.steps:
                 continue
@@ -170,8 +172,6 @@ class _Run:
                 done = (trial, len(self.trials), step + 1, options.steps)
                 self.progress(Progress(*done, kind, loss, self.latest, best))
             losses = []
-            if options.patience and self.moment.stale >= options.patience:
-                break
         self.end_trial(kind)
 
     def update(

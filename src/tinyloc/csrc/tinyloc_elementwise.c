@@ -7,12 +7,16 @@ int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
     return (int16_t)(shifted > limit ? limit : shifted < low ? low : shifted);
 }
 
-void tinyloc_lookup(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y)
-{
-    for (uint16_t i = 0; i < size; i++) {
-        y[i] = table[(int16_t)x[i] + 128];
+#define TINYLOC_LOOKUP(name, y_t)                                                                              \
+    void name(const y_t *table, uint16_t size, const int8_t *x, y_t *y)                                        \
+    {                                                                                                          \
+        for (uint16_t i = 0; i < size; i++) {                                                                  \
+            y[i] = table[(int16_t)x[i] + 128];                                                                 \
+        }                                                                                                      \
     }
-}
+
+TINYLOC_LOOKUP(tinyloc_lookup_8, int8_t)
+TINYLOC_LOOKUP(tinyloc_lookup_16, int16_t)
 
 void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
 {

@@ -65,8 +65,9 @@ typedef struct {
 
 /* ------------------------------------------------------------------------------------------- operators */
 
-/* y[i] = table[x[i] + 128], table [256]. x and y may be the same vector. */
-void tinyloc_lookup(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
+/* y[i] = table[x[i] + 128], table [256]. x and an int8 y may be the same vector. */
+void tinyloc_lookup_8(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
+void tinyloc_lookup_16(const int16_t *table, uint16_t size, const int8_t *x, int16_t *y);
 
 /* y[i] = table [257] at x[i], between its points by a straight line. x and y may be the same vector. */
 void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y);

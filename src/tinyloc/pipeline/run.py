@@ -81,7 +81,8 @@ class Speaker:
         note = "taken from this folder, same windows and options; " if taken else ""
         self.console.print(
             f"[bold]2/{OF} train    [/] {note}{checkpoint.family} {checkpoint.config.name}, "
-            f"{size:,} parameters, {checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f} "
+            f"{size:,} parameters, {checkpoint.scaling.kind} input, seed {options.seed}, "
+            f"validation macro-F1 {score:.1f} "
             f"[dim]({time.perf_counter() - start:.1f} s)[/]"
         )
         return checkpoint
@@ -93,8 +94,8 @@ def windows_line(sets: WindowSets) -> str:
     steps = train.rssi.shape[1]
     return (
         f"{sets.name}: {len(sets.train):,} windows train, {len(sets.validation):,} validate, "
-        f"{len(sets.test):,} test; {steps} step{'s' * (steps > 1)} x {len(train.access_points)} access points, "
-        f"{len(train.rooms)} rooms"
+        f"{len(sets.test):,} test; {steps} step{'s' * (steps > 1)} x "
+        f"{len(train.access_points)} access points, {len(train.rooms)} rooms"
     )
 
 
@@ -109,7 +110,8 @@ def quantised_line(found: stages.Quantised) -> str:
     name, error = found.costliest[0]
     return (
         f"{text}. [bold red]WARNING: {found.drop_points:.1f} points were lost by quantisation[/]; "
-        f"the costliest operator is {name}, which alone moves the scores by {100 * error:.1f} % of their spread"
+        f"the costliest operator is {name}, which alone moves the scores by {100 * error:.1f} % "
+        "of their spread"
     )
 
 

@@ -107,14 +107,16 @@ class _Unary(Operator):
 
 @dataclass(frozen=True)
 class Lookup(_Unary):
-    """y[i] = table[x[i] + 128], int8 to int8. Table [256] int8."""
+    """y[i] = table[x[i] + 128], int8 to int8 or int16. Table [256] of y's type."""
 
-    table: npt.NDArray[np.int8]
+    table: npt.NDArray[np.int8] | npt.NDArray[np.int16]
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
-        _require(self, x.bits == 8 and y.bits == 8 and x.size == y.size, "works on int8 vectors of one size")
-        _array(self, "table", self.table, np.int8, (256,))
+        _require(self, x.bits == 8 and x.size == y.size, "works on an int8 vector")
+        _array(self, "table", self.table, np.int8 if y.bits == 8 else np.int16, (256,))
+        largest = int(np.abs(self.table.astype(np.int64)).max())
+        _require(self, largest <= y.magnitude, "its table leaves y's limit")
 
 
 @dataclass(frozen=True)

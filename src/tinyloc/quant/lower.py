@@ -89,7 +89,7 @@ class Lowering:
     """The state of one lowering: tensors so far, ranges, precision."""
 
     def __init__(self, floats: FloatGraph, ranges: Ranges, precision: Precision) -> None:
-        self.floats, self.ranges = floats, ranges
+        self.floats, self.ranges, self.precision = floats, ranges, precision
         self.tensors: dict[str, Tensor] = {}
         self.narrow = self._narrow() if precision == "int8" else set[str]()
         state_sizes = [op.A.shape[1] for op in floats.operators if isinstance(op, FloatScan)]
@@ -190,9 +190,15 @@ def lower_operator(operator: FloatOperator, to: Lowering) -> Operator:
 def _(operator: FloatLookup, to: Lowering) -> Operator:
     table, size = operator.table, to.tensors[operator.x].size
     whole = bool(np.all(table == np.rint(table)) and np.all(np.abs(table) <= 128) and table.max() <= 127)
-    scale = 1.0 if whole else float(np.abs(table).max()) / 127
-    to.tensors[operator.y] = Tensor(operator.y, size, 8, 127, scale)
-    return Lookup(operator.name, operator.x, operator.y, np.rint(table / scale).astype(np.int8))
+    # the power law goes on to +127 dBm, which no radio sends: only what was heard sets the scale
+    reach = min(float(np.abs(table).max()), to.ranges.largest[operator.y] * MARGIN)
+    if whole:
+        y = to.tensors[operator.y] = Tensor(operator.y, size, 8, 127, 1.0)
+    else:
+        bits, limit = (8, 127) if to.precision == "int8" else (16, 32767)
+        y = to.tensors[operator.y] = Tensor(operator.y, size, bits, limit, max(reach, 1e-9) / limit)
+    codes = np.clip(np.rint(table / y.scale), -y.magnitude, y.limit)
+    return Lookup(operator.name, operator.x, operator.y, codes.astype(f"int{y.bits}"))
 
 
 @lower_operator.register

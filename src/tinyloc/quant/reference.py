@@ -101,7 +101,7 @@ class Reference:
         result = method(operator, values, states)
         limit = self.graph.tensor(operator.output).limit
         if self.checking and isinstance(operator, Lookup):
-            limit = 128
+            limit = self.graph.tensor(operator.output).magnitude
         if self.checking and np.abs(result).max(initial=0) > limit:
             raise QuantisationError(f"operator {operator.name!r} left its output's limit of {limit}")
         return result

@@ -1,0 +1,45 @@
+# make demo       the main job, on a house that the program simulates itself: no download
+# make test       lint, types and all tests of under 15 minutes
+# make test-slow  the longer proofs
+# make bench      the measurements behind docs/DEVICE.md
+# make setup      the set-up alone, into .venv (the others do it when it is missing)
+# make clean      remove what runs and builds left; the set-up stays
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# one thread each: two cores are better spent on two tests than on one matrix
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test lint test-slow bench clean
+
+setup: .venv/installed
+
+# torch first and by version: a bare `torch` may bring gigabytes of GPU libraries
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/tinyloc run --data house --out runs/demo
+	@echo
+	@echo "The page: runs/demo/index.html   The C: runs/demo/c   Your own recording: tinyloc run --help"
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest -m "not slow"
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+bench: setup
+	$(BIN)/python bench/scan.py
+	$(BIN)/python bench/device.py
+
+clean:
+	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

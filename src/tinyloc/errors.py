@@ -14,7 +14,8 @@
     ├── BoardError            a microcontroller that is not in the table
     ├── BudgetError           a model that does not fit: by how much, and what would
     ├── DeviceError           the emulated chip faulted, or answered otherwise than Python
-    └── OutputError           a result that could not be written (disk full, no permission)
+    ├── OutputError           a result that could not be written (disk full, no permission)
+    └── StoppedError          Ctrl-C, where it is known what was kept
 
 The command line prints `str(error)` on one line and leaves with `exit_code`; a traceback needs `--debug`.
 """
@@ -115,3 +116,9 @@ class DeviceError(TinylocError):
 
 class OutputError(TinylocError):
     """A result that could not be written; nothing half-written is left behind."""
+
+
+class StoppedError(TinylocError):
+    """Ctrl-C, with a word on what was kept."""
+
+    exit_code = 130

@@ -175,7 +175,9 @@ class Writer:
     def _(self, op: Lookup) -> None:
         table = self._table(f"{op.name}_table", op.table)
         size = str(self.graph.tensor(op.y).size)
-        self._call(f"tinyloc_lookup_{self._bits(op.y)}", table, size, self._pointer(op.x), self._pointer(op.y))
+        self._call(
+            f"tinyloc_lookup_{self._bits(op.y)}", table, size, self._pointer(op.x), self._pointer(op.y)
+        )
 
     @operator.register
     def _(self, op: Curve) -> None:

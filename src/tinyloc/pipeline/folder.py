@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -48,6 +49,11 @@ class RunFolder:
         return self.path / "c"
 
     @property
+    def c_model(self) -> Path:
+        """The C file that stands for the whole of `c/`: without it nothing is built."""
+        return self.c / "tinyloc_model.c"
+
+    @property
     def build(self) -> Path:
         """Firmware of each tier (`tinyloc verify`)."""
         return self.path / "build"
@@ -89,24 +95,44 @@ class RunFolder:
             return {}
         try:
             value = json.loads(self.about.read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             value = None
-        if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("version") != VERSION:
-            raise ModelFileError(
-                f"{self.about}: not the run.json of this version, or cut", hint="Remove it and run again."
-            )
-        return value
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            reason = "not a run.json of tinyloc, or cut"
+        elif value.get("version") != VERSION:
+            reason = f"version {value.get('version')!r}, and this tinyloc reads version {VERSION}"
+        elif value.get("sha256") != _digest(value.get("sections")):
+            reason = "altered: its checksum differs"
+        else:
+            sections: dict[str, Any] = value["sections"]
+            return sections
+        raise ModelFileError(f"{self.about}: {reason}", hint="Remove it and run again.")
 
-    def note(self, section: str, value: Any) -> None:
-        """Write one section of `run.json`, keeping the others. Raises OutputError."""
+    def note(self, section: str, value: dict[str, Any] | None) -> None:
+        """Write one section of `run.json`, or remove it (None), keeping the others. Raises OutputError."""
         self.create()
-        about = {"format": FORMAT, "version": VERSION, **self.read(), section: value}
+        sections = self.read()
+        if value is None and section not in sections:
+            return
+        sections = {name: kept for name, kept in sections.items() if name != section}
+        if value is not None:
+            sections[section] = value
+        # as JSON has it: tuples become lists, before the digest is taken
+        sections = json.loads(json.dumps(sections, allow_nan=False))
+        about = {"format": FORMAT, "version": VERSION, "sha256": _digest(sections), "sections": sections}
         files.write_json(self.about, about)
 
     def forget(self, *paths: Path) -> None:
         """Remove what a stage is about to make anew, so that nothing stale stands beside it."""
         for path in paths:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be removed ({error.strerror or error})") from None
+
+
+def _digest(sections: Any) -> str:
+    return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tinyloc import emit as emission
 from tinyloc.data import load_windows, load_windows_file, save_windows
 from tinyloc.data.windows import Windows, WindowSets
-from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.errors import ModelFileError, StoppedError, TinylocError, UsageError
 from tinyloc.judge.metrics import macro_f1
 from tinyloc.learn.options import TrainOptions, resolve
 from tinyloc.learn.state import fingerprint
@@ -41,9 +41,24 @@ def prepare(
 
     sets = load_windows(data, data_dir=data_dir, console=Console(stderr=True, quiet=quiet), **options)
     folder.create()
+    _forget_stale(folder, sets)
     save_windows(folder.windows, sets)
     folder.note("data", {"name": data, "options": {key: str(value) for key, value in options.items()}})
     return sets
+
+
+def _forget_stale(folder: RunFolder, sets: WindowSets) -> None:
+    """Remove from the folder what was made of other windows than `sets`."""
+    try:
+        before = load_windows_file(folder.windows) if folder.windows.exists() else None
+    except TinylocError:
+        before = None
+    if before is not None and before.digest == sets.digest:
+        return
+    folder.forget(folder.result, folder.page)
+    plain = TrainOptions()
+    if before is None or fingerprint(before, plain) != fingerprint(sets, plain):
+        folder.forget(folder.c_model, folder.integer_model, folder.training_state, folder.checkpoint)
 
 
 def windows_of(folder: RunFolder) -> WindowSets:
@@ -69,26 +84,44 @@ def train(
 ) -> tuple[Checkpoint, bool]:
     """Train, or take what an earlier run with the same windows and options left; True where taken.
 
-    An interrupted training leaves `training.state` and goes on from there.
+    An interrupted training leaves `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
     """
     from tinyloc.learn.train import train as learn
 
     mark = fingerprint(sets, resolve(options, sets.train))
     if folder.read().get("train", {}).get("fingerprint") == mark and folder.checkpoint.exists():
-        return Checkpoint.load(folder.checkpoint), True
-    about = folder.read().get("interrupted", {})
-    resume = folder.training_state if about.get("fingerprint") == mark else None
-    if resume is not None and not resume.exists():
-        resume = None
-    folder.note("interrupted", {"fingerprint": mark})
-    checkpoint = learn(
-        sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress
-    )
-    folder.forget(folder.integer_model, folder.result, folder.page)
+        try:
+            return Checkpoint.load(folder.checkpoint), True
+        except ModelFileError:
+            folder.note("train", None)  # cut or altered since: made anew
+    if folder.read().get("interrupted", {}).get("fingerprint") != mark:
+        folder.forget(folder.training_state)
+        folder.note("interrupted", {"fingerprint": mark})
+    resume = folder.training_state if folder.training_state.exists() else None
+    try:
+        checkpoint = learn(
+            sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress
+        )
+    except KeyboardInterrupt:
+        raise _stopped(folder) from None
+    except ModelFileError as error:
+        raise ModelFileError(error.message, hint="Remove it, and training starts anew.") from None
+    folder.note("train", None)  # until the new model is there, the folder holds none of known origin
+    folder.forget(folder.integer_model, folder.c_model, folder.result, folder.page)
     checkpoint.save(folder.checkpoint)
     folder.note("train", {"fingerprint": mark, "options": dataclasses.asdict(options)})
-    folder.training_state.unlink(missing_ok=True)
+    folder.note("interrupted", None)
+    folder.forget(folder.training_state)
     return checkpoint, False
+
+
+def _stopped(folder: RunFolder) -> StoppedError:
+    if folder.training_state.exists():
+        return StoppedError(
+            f"stopped; where training stood is kept in {folder.training_state}",
+            hint="The same command goes on from there.",
+        )
+    return StoppedError("stopped before training began", hint="The same command starts anew.")
 
 
 @dataclass(frozen=True)
@@ -150,7 +183,8 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
         macro_f1(sets.validation.room, answered),
         tuple((cost.operator, cost.error) for cost in costs[:3]),
     )
-    folder.forget(folder.result, folder.page)
+    folder.note("quantise", None)
+    folder.forget(folder.c_model, folder.result, folder.page)
     storage.save(graph, folder.integer_model)
     folder.note("quantise", dataclasses.asdict(found))
     return found
@@ -161,11 +195,20 @@ def quantised_of(folder: RunFolder) -> Quantised:
     about = folder.read().get("quantise")
     if about is None:
         raise UsageError(
-            f"{folder.about}: nothing is noted of the quantisation", hint="Run `tinyloc quantise`."
+            f"{folder.about}: nothing is noted of the quantisation", hint="`tinyloc quantise` does it."
         )
     return Quantised(**{**about, "costliest": tuple((name, error) for name, error in about["costliest"])})
 
 
 def emit(folder: RunFolder, to: Path | None = None) -> list[Path]:
-    """Write the C of the integer model into the run's `c/`, or into `to`."""
-    return emission.emit(graph_of(folder), folder.c if to is None else to)
+    """Write the C of the integer model into the run's `c/`, or into `to`: all of it, or no model."""
+    graph, target = graph_of(folder), folder.c if to is None else to
+    model = target / folder.c_model.name
+    if to is None:
+        folder.forget(folder.result, folder.page)
+    folder.forget(model)
+    try:
+        return emission.emit(graph, target)
+    except BaseException:
+        folder.forget(model)
+        raise

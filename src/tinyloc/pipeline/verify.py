@@ -158,7 +158,7 @@ def verify(
     """
     sets, checkpoint, graph = windows_of(folder), checkpoint_of(folder), graph_of(folder)
     same_names(graph, sets, folder.integer_model)
-    folder.need(folder.c / "tinyloc_model.c", "emit")
+    folder.need(folder.c_model, "emit")
     seed = int(checkpoint.training.get("seed", 0)) if seed is None else seed
     stream = replay(sets.test, graph.state)
     runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]

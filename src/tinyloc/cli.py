@@ -5,21 +5,38 @@ from __future__ import annotations
 import errno
 import shlex
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from tinyloc import __version__
-from tinyloc.errors import OutputError, TinylocError, UsageError
+from tinyloc.errors import DeviceError, OutputError, TinylocError, UsageError
+
+VERBS = ("run", "data", "train", "quantise", "emit", "verify", "report")
+"""In the order in which a person meets them."""
+STOPPED = "stopped; the same command does again what was not done"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+_given: ContextVar[list[str]] = ContextVar("given")
+
+
+class _InOrder(TyperGroup):
+    """Lists the verbs in the order of the work."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=VERBS.index)
+
 
 app = typer.Typer(
     name="tinyloc",
+    cls=_InOrder,
     help="Which room a person is in, computed on the wearable itself.\n\nRecordings of signal strength in; "
     "an integer model in C, proven on an emulated microcontroller, out.",
     epilog="Example: tinyloc run --data house --out runs/house",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -87,7 +104,7 @@ def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
 
 
 def _command() -> str:
-    return "tinyloc " + shlex.join(sys.argv[1:])
+    return "tinyloc " + shlex.join(_given.get(sys.argv[1:]))
 
 
 def _tiers(name: str) -> list[Any]:
@@ -117,7 +134,25 @@ def _precision(name: str) -> Any:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(text)
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+
+
+def _end(result: Any, *, json: bool) -> None:
+    """Show the result. Raises DeviceError when the chip answered otherwise anywhere."""
+    from tinyloc.report import console
+
+    if json:
+        print(result.to_line())
+    else:
+        console.show(result)
+    for part in (*result.device.tiers, *result.seeds):
+        if part.identical_windows < part.windows:
+            name = getattr(part, "tier", None) or f"seed {part.seed}"
+            first = result.device.first_difference or "result.json of that seed says where"
+            raise DeviceError(
+                f"the device differs from Python: {name}, {part.identical_windows:,} of {part.windows:,} "
+                f"windows identical; {first}"
+            )
 
 
 @app.command(epilog="Example: tinyloc run --data my_home.csv --ram 32K --flash 64K --board stm32l4")
@@ -137,7 +172,7 @@ def run(
     train_steps: Steps = 0,
     restarts: Restarts = 1,
     seed: SeedNumber = 0,
-    seeds: Annotated[int, typer.Option(help="Train so many seeds; validation picks one.")] = 1,
+    seeds: Annotated[int, typer.Option(help="How many seeds to train; validation picks one.")] = 1,
     test_sessions: Tests = None,
     val_sessions: Validates = None,
     options: With = None,
@@ -158,7 +193,6 @@ def run(
     from tinyloc.learn.options import TrainOptions
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.run import RunOptions, run_all
-    from tinyloc.report import console
 
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: expected at least 1")
@@ -178,10 +212,7 @@ def run(
     result = run_all(
         RunFolder(_out(out, data)), data, data_dir, given, train_options, how, quiet=quiet or json
     )
-    if json:
-        print(result.to_line())
-    else:
-        console.show(result)
+    _end(result, json=json)
 
 
 @data_app.callback()
@@ -234,12 +265,14 @@ def data_list(data_dir: DataDir = None) -> None:
     """What each data set holds, its licence and citation, and whether it is here."""
     from tinyloc.data import describe_sources, render_sources
 
-    Console().print(render_sources(describe_sources(data_dir)))
+    Console(markup=False, highlight=False).print(render_sources(describe_sources(data_dir)))
 
 
 @data_app.command("show", epilog="Example: tinyloc data show flat --data-dir ~/recordings")
 def data_show(
-    name: Annotated[str, typer.Argument(help="A data set's name, or a .csv or .parquet file.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A data set's name, or a .csv or .parquet file.")
+    ],
     data_dir: DataDir = None,
     picture: Annotated[Path | None, typer.Option(help="Where the picture goes [NAME.png].")] = None,
     options: With = None,
@@ -254,7 +287,7 @@ def data_show(
 
     material = load_material(name, data_dir=data_dir, **_data_options({}, options))
     facts = facts_of(material)
-    Console().print(render_recordings(facts))
+    Console(markup=False, highlight=False).print(render_recordings(facts))
     path = picture or Path(f"{_out(None, name).name}.png")
     draw_recordings(material, facts, path)
     _say(f"Picture: {path}")
@@ -328,14 +361,11 @@ def verify(
     """Build the C, run every test window on the emulated chip, compare byte for byte, and measure."""
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.verify import verify as judge
-    from tinyloc.report import console
 
     result = judge(RunFolder(folder), _limits(board, ram, flash), _tiers(tier), command=_command())
-    if json:
-        print(result.to_line())
-        return
-    console.show(result)
-    _say(f"{RunFolder(folder).result} is there; next: tinyloc report {folder}")
+    _end(result, json=json)
+    if not json:
+        _say(f"{RunFolder(folder).result} is there; next: tinyloc report {folder}")
 
 
 @app.command(epilog="Example: tinyloc report runs/flat")
@@ -359,9 +389,11 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def top(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback with an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show a traceback with an error; goes with every command.")
+    ] = False,
 ) -> None:
     """Which room a person is in, computed on the wearable itself."""
 
@@ -375,41 +407,53 @@ def main(arguments: list[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]
+    _given.set(words)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        code = app(words, standalone_mode=False, prog_name="tinyloc")
+        code = app(words or ["--help"], standalone_mode=False, prog_name="tinyloc")
     except KeyboardInterrupt:
-        _fail("stopped; the same command goes on where training stood", 130)
-    except TinylocError as error:
-        if debug:
-            raise
-        _fail(str(error), error.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        full = error.errno == errno.ENOSPC
-        hint = (
-            "Free some space; nothing half-written was left."
-            if full
-            else "Run again with --debug to see where."
-        )
-        _fail(str(OutputError(f"{error.filename or 'system'}: {error.strerror or error}", hint=hint)), 2)
+        _fail(STOPPED, 130)
     except Exception as error:
         if debug:
             raise
-        message = getattr(error, "format_message", None)
-        if message is not None:
-            _fail(" ".join(f"{message()}. See `tinyloc --help`.".split()), 2)
-        if type(error).__name__ == "Abort":
-            _fail("stopped; the same command goes on where training stood", 130)
-        _fail(
-            f"a fault in tinyloc ({type(error).__name__}: {error}). Please report it with --debug's output.",
-            1,
-        )
+        _fail(*_in_a_line(error, words))
     else:
+        if code == 130:
+            _fail(STOPPED, 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _in_a_line(error: Exception, words: list[str]) -> tuple[str, int]:
+    """What to print for `error`, and the exit code."""
+    if isinstance(error, TinylocError):
+        return str(error), error.exit_code
+    if isinstance(error, OSError):
+        full = error.errno in DISK_FULL
+        hint = "Free some space; nothing half-written was left." if full else "--debug shows where."
+        return str(OutputError(f"{error.filename or 'system'}: {error.strerror or error}", hint=hint)), 2
+    message = getattr(error, "format_message", None)
+    if message is not None:
+        return _usage(error, message(), words), 2
+    if type(error).__name__ == "Abort":
+        return STOPPED, 130
+    if isinstance(error, MemoryError):
+        return f"the computer's memory is not enough ({error or 'out of memory'}). Take a smaller model.", 2
+    fault = f"a fault in tinyloc ({type(error).__name__}: {error}). Please report it with --debug's output."
+    return fault, 1
+
+
+def _usage(error: Exception, message: str, words: list[str]) -> str:
+    """A wrong command line: what was wrong with which value, and where the right one is told."""
+    context, names = getattr(error, "ctx", None), getattr(getattr(error, "param", None), "opts", [])
+    value = ""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, mark, own = word.partition("=")
+        if name in names and "Invalid value" in message:
+            value = f" ({own if mark else following!r})"
+    path = context.command_path if context else "tinyloc"
+    return f"{message.rstrip('. ')}{value}. See `{path} --help`."
 
 
 def _fail(message: str, code: int) -> None:

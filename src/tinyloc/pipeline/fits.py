@@ -6,6 +6,7 @@ Flash, static RAM and instructions depend on a model's shape alone, so nothing h
 from __future__ import annotations
 
 import dataclasses
+import math
 import tempfile
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tinyloc.data.windows import WindowSets
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError
-from tinyloc.judge.budget import Candidate, Fit, over_budget
+from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget
 from tinyloc.learn.options import TrainOptions
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import MambaConfig
@@ -36,7 +37,8 @@ def random_model(config: MambaConfig, sets: WindowSets, seed: int = 0) -> Checkp
     """A checkpoint of that shape for those windows, with small random weights."""
     rng = np.random.default_rng(seed)
     weights = {
-        name: rng.normal(0, 0.3, shape).astype(np.float32) for name, shape in config.weight_shapes().items()
+        name: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
+        for name, shape in config.weight_shapes().items()
     }
     train = sets.train
     return Checkpoint(
@@ -80,6 +82,14 @@ def preflight(
 ) -> None:
     """Raise BudgetError, with what would fit instead, before a minute is spent on training."""
     config = shape(sets, options)
+    weights = sum(math.prod(size) for size in config.weight_shapes().values())
+    if weights > limits.flash_bytes:  # nothing has to be built to know
+        fit = Fit(weights, 0, limits.flash_bytes, limits.ram_bytes)
+        raise BudgetError(
+            f"{MambaConfig.family} {config.name} does not fit: its {weights:,} weights, a byte each, are "
+            f"{kilobytes(fit.flash_over)} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
+            hint=too_large(config, sets, precision, tier, fit).hint,
+        )
     needs = measure(config, sets, precision, tier)
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:

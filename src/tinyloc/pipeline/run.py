@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from tinyloc import files
 from tinyloc.data.windows import WindowSets
 from tinyloc.device.tiers import Tier
 from tinyloc.judge import result as verdict
@@ -52,8 +53,15 @@ class Speaker:
         start = time.perf_counter()
         with self.console.status(f"{name} ..."):
             yield words
-        seconds = time.perf_counter() - start
-        self.console.print(f"[bold]{number}/{OF} {name:<9}[/] {'; '.join(words)} [dim]({seconds:.1f} s)[/]")
+        self.line(number, name, "; ".join(words), time.perf_counter() - start)
+
+    def line(self, number: int, name: str, words: str, seconds: float) -> None:
+        """A stage's line. What files and sessions are called is never taken for markup."""
+        text = Text.assemble(
+            (f"{number}/{OF} {name:<9}", "bold"), f" {words} ", (f"({seconds:.1f} s)", "dim")
+        )
+        text.highlight_regex(r"WARNING: [^;]*", "bold red")
+        self.console.print(text, soft_wrap=True)
 
     def train(self, folder: RunFolder, sets: WindowSets, options: TrainOptions) -> Checkpoint:
         """The training stage, with a bar that moves at each evaluation."""
@@ -63,7 +71,13 @@ class Speaker:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[score]}"),
         )
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+        with Progress(
+            *columns,
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ) as bar:
             task = bar.add_task("training", total=None, score="")
 
             def progress(now: Any) -> None:
@@ -79,11 +93,12 @@ class Speaker:
         score = 100 * float(checkpoint.training["validation_macro_f1"])
         size = sum(weight.size for weight in checkpoint.weights.values())
         note = "taken from this folder, same windows and options; " if taken else ""
-        self.console.print(
-            f"[bold]2/{OF} train    [/] {note}{checkpoint.family} {checkpoint.config.name}, "
-            f"{size:,} parameters, {checkpoint.scaling.kind} input, seed {options.seed}, "
-            f"validation macro-F1 {score:.1f} "
-            f"[dim]({time.perf_counter() - start:.1f} s)[/]"
+        self.line(
+            2,
+            "train",
+            f"{note}{checkpoint.family} {checkpoint.config.name}, {size:,} parameters, "
+            f"{checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f}",
+            time.perf_counter() - start,
         )
         return checkpoint
 
@@ -109,7 +124,7 @@ def quantised_line(found: stages.Quantised) -> str:
         return text
     name, error = found.costliest[0]
     return (
-        f"{text}. [bold red]WARNING: {found.drop_points:.1f} points were lost by quantisation[/]; "
+        f"{text}. WARNING: {found.drop_points:.1f} points were lost by quantisation; "
         f"the costliest operator is {name}, which alone moves the scores by {100 * error:.1f} % "
         "of their spread"
     )
@@ -172,22 +187,29 @@ def _several(
     folder: RunFolder, sets: WindowSets, options: TrainOptions, run: RunOptions, speaker: Speaker
 ) -> verdict.Result:
     results: list[tuple[verdict.Result, RunFolder]] = []
+    folder.forget(folder.result, folder.page)
     for seed in range(options.seed, options.seed + run.seeds):
         own = RunFolder(folder.path / "seeds" / str(seed))
         own.create()
-        shutil.copyfile(folder.windows, own.windows)
+        _copy(folder.windows, own.windows)
         own.note("data", folder.read()["data"])
         results.append((one_seed(own, sets, dataclasses.replace(options, seed=seed), run, speaker), own))
     seeds = tuple(_seed(result) for result, _ in results)
     best, own = max(results, key=lambda pair: pair[0].validation.f1_macro_integer)
+    for section in ("train", "quantise"):
+        folder.note(section, None)
     for name in ("checkpoint", "integer_model"):
-        shutil.copyfile(getattr(own, name), getattr(folder, name))
+        _copy(getattr(own, name), getattr(folder, name))
     for section in ("train", "quantise"):
         folder.note(section, own.read()[section])
     stages.emit(folder)
     result = best.model_copy(update={"seeds": seeds, "seeds_summary": verdict.summarise_seeds(seeds)})
     verdict.save(result, folder.result)
     return result
+
+
+def _copy(source: Path, target: Path) -> None:
+    files.write_bytes(target, source.read_bytes())
 
 
 def _seed(result: verdict.Result) -> verdict.Seed:

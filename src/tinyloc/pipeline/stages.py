@@ -49,15 +49,18 @@ def prepare(
 
 def _forget_stale(folder: RunFolder, sets: WindowSets) -> None:
     """Remove from the folder what was made of other windows than `sets`."""
+    if not folder.windows.exists():
+        return
     try:
-        before = load_windows_file(folder.windows) if folder.windows.exists() else None
+        before = load_windows_file(folder.windows)
     except TinylocError:
-        before = None
-    if before is not None and before.digest == sets.digest:
+        folder.forget(folder.result, folder.page)
+        return
+    if before.digest == sets.digest:
         return
     folder.forget(folder.result, folder.page)
     plain = TrainOptions()
-    if before is None or fingerprint(before, plain) != fingerprint(sets, plain):
+    if fingerprint(before, plain) != fingerprint(sets, plain):
         folder.forget(folder.c_model, folder.integer_model, folder.training_state, folder.checkpoint)
 
 

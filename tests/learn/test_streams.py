@@ -99,9 +99,10 @@ def test_the_training_windows_choose_what_is_left_open():
     sparse = dataclasses.replace(dense, rssi=np.where(np.arange(8)[:, None] < 7, np.int8(-128), dense.rssi))
     assert not is_sparse(dense)
     assert is_sparse(sparse)
-    assert candidates(Options(), dense) == ("minmax", "zscore")
-    assert candidates(Options(), sparse) == ("power",)
-    assert candidates(Options(scaling="zscore"), sparse) == ("zscore",)
+    tried = [(c.scaling, c.augmentation.jitter) for c in candidates(Options(), dense)]
+    assert tried == [(kind, share) for kind in ("minmax", "zscore") for share in (0.0, 0.25, 0.5)]
+    assert [c.scaling for c in candidates(Options(), sparse)] == ["power"]
+    assert [c.scaling for c in candidates(Options(scaling="zscore"), sparse)] == ["zscore"]
     own = Augmentation(jitter=0.1)
     assert resolve(Options(steps=5, augmentation=own), sparse).augmentation == own
     answered = resolve(Options(), sparse)

@@ -45,7 +45,7 @@ class Augmentation:
 # The defaults, chosen on validation windows (docs/LOG.md has the tables).
 DENSE_STEPS: Final = 800
 DENSE_BATCH: Final = 64
-DENSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.5)
+DENSE_AUGMENTATIONS: Final = tuple(Augmentation(offset=share, jitter=share) for share in (0.0, 0.25, 0.5))
 SPARSE_EPOCHS: Final = 40
 SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
@@ -62,7 +62,7 @@ class TrainOptions:
     "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
     each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
     its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
-    `augmentation`: None for what the windows suggest. `state`: "reset" trains windows, "carried" trains
+    `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried" trains
     stretches of `chunk_steps` steps of a session, for a device that never resets.
     """
 
@@ -114,15 +114,31 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     batch = options.batch or (SPARSE_BATCH if sparse else DENSE_BATCH)
     by_epochs = SPARSE_EPOCHS * max(1, len(train) // batch)
     steps = options.steps or (max(DENSE_STEPS, by_epochs) if sparse else DENSE_STEPS)
-    augmentation = options.augmentation or (SPARSE_AUGMENTATION if sparse else DENSE_AUGMENTATION)
-    return dataclasses.replace(options, steps=steps, batch=batch, augmentation=augmentation)
+    return dataclasses.replace(options, steps=steps, batch=batch)
 
 
-def candidates(options: TrainOptions, train: Windows) -> tuple[Kind, ...]:
-    """The input scalings to try: power alone for sparse windows, min-max and z-score for the others."""
+@dataclass(frozen=True)
+class Candidate:
+    """One way of training; validation chooses among several."""
+
+    scaling: Kind
+    augmentation: Augmentation
+
+
+def candidates(options: TrainOptions, train: Windows) -> tuple[Candidate, ...]:
+    """What to try: what the options say, else, by the training windows alone, several.
+
+    Sparse windows: the power law and one augmentation. Others: min-max and z-score, each without
+    augmentation and with offset and jitter of a quarter and of half of each access point's spread.
+    """
+    sparse = is_sparse(train)
+    kinds: tuple[Kind, ...] = ("power",) if sparse else ("minmax", "zscore")
     if options.scaling != "auto":
-        return (options.scaling,)
-    return ("power",) if is_sparse(train) else ("minmax", "zscore")
+        kinds = (options.scaling,)
+    augmentations = (SPARSE_AUGMENTATION,) if sparse else DENSE_AUGMENTATIONS
+    if options.augmentation is not None:
+        augmentations = (options.augmentation,)
+    return tuple(Candidate(kind, augmentation) for kind in kinds for augmentation in augmentations)
 
 
 def spread(train: Windows) -> npt.NDArray[np.float32]:

@@ -29,7 +29,7 @@ from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
 from tinyloc.learn import state as saved
 from tinyloc.learn.augment import augment
-from tinyloc.learn.options import TrainOptions, candidates, resolve, spread
+from tinyloc.learn.options import Candidate, TrainOptions, candidates, resolve, spread
 from tinyloc.learn.predict import answers
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.state import Arrays, Moment
@@ -96,8 +96,8 @@ class _Run:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.sets, self.options, self.moment, self.progress = sets, options, moment, progress
-        kinds = candidates(options, sets.train)
-        self.trials = [kind for kind in kinds for _ in range(options.restarts)]
+        tried = candidates(options, sets.train)
+        self.trials = [candidate for candidate in tried for _ in range(options.restarts)]
         if options.device == "cuda" and not torch.cuda.is_available():
             raise TrainingError("no CUDA device was found", hint="Train with --device cpu.")
         cuda = options.device != "cpu" and torch.cuda.is_available()
@@ -128,7 +128,7 @@ class _Run:
         best = moment.trials[moment.best_trial]
         return Checkpoint(
             config=self.config,
-            scaling=InputScaling.fit(self.trials[moment.best_trial], windows),
+            scaling=InputScaling.fit(self.trials[moment.best_trial].scaling, windows),
             weights=moment.best,
             rooms=windows.rooms,
             access_points=windows.access_points,
@@ -147,10 +147,10 @@ class _Run:
         )
 
     def run_trial(self) -> None:
-        """One scaling from one start, from wherever the moment stands to its end."""
+        """One candidate from one start, from wherever the moment stands to its end."""
         options, trial, start = self.options, self.moment.trial, self.moment.step
-        kind = self.trials[trial]
-        scaling = InputScaling.fit(kind, self.sets.train)
+        candidate = self.trials[trial]
+        scaling = InputScaling.fit(candidate.scaling, self.sets.train)
         torch.manual_seed(_seed(options.seed, trial))
         model = Mamba(self.config).to(self.device)
         optimiser = torch.optim.AdamW(
@@ -170,19 +170,18 @@ class _Run:
             if self.progress:
                 best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
                 done = (trial, len(self.trials), step + 1, options.steps)
-                self.progress(Progress(*done, kind, loss, self.latest, best))
+                self.progress(Progress(*done, candidate.scaling, loss, self.latest, best))
             losses = []
-        self.end_trial(kind)
+        self.end_trial(candidate)
 
     def update(
         self, model: Mamba, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
     ) -> float:
         """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
         options, trial = self.options, self.moment.trial
-        assert options.augmentation is not None
         chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
         random = np.random.default_rng([options.seed, trial, step, 1])
-        rssi = augment(self.rssi[chosen], options.augmentation, self.spread, random)
+        rssi = augment(self.rssi[chosen], self.trials[trial].augmentation, self.spread, random)
         rooms = torch.from_numpy(self.rooms_at[chosen].astype(np.int64)).to(self.device)
         for group in optimiser.param_groups:
             group["lr"] = options.rate * _schedule(step, options.steps, options.warmup)
@@ -224,10 +223,10 @@ class _Run:
             moment.score, moment.kept, moment.stale = score, moment.weights, 0
         self.moment = moment
 
-    def end_trial(self, kind: Kind) -> None:
+    def end_trial(self, candidate: Candidate) -> None:
         """Note how the trial went, and keep its weights if no trial before was better."""
         before = self.moment
-        line: dict[str, Any] = {"scaling": kind, **before.score}
+        line: dict[str, Any] = {**dataclasses.asdict(candidate), **before.score}
         wins = before.best_trial < 0 or _better(before.score, before.trials[before.best_trial])
         self.moment = Moment(
             trial=before.trial + 1,

@@ -62,8 +62,8 @@ class TrainOptions:
     "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
     each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
     its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
-    `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried" trains
-    stretches of `chunk_steps` steps of a session, for a device that never resets.
+    `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains
+    windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets.
     """
 
     hidden: int = 8

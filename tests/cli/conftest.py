@@ -1,0 +1,37 @@
+"""One small run, made once, and copies of it to be spoilt."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import SMALL, Done, Table, done, rows, write
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("recording") / "my_home.csv", rows())
+
+
+@pytest.fixture(scope="session")
+def finished(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """The folder of a whole run, which no test may change, and what the command said."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return folder, done("run", "--data", recording, *SMALL, "--json", "--out", folder)
+
+
+@pytest.fixture
+def copy_of_run(finished: tuple[Path, Done], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished[0], tmp_path / "run"))
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Callable[[Callable[[Table], Table]], Path]:
+    """A recording in which one thing is wrong."""
+
+    def make(change: Callable[[Table], Table]) -> Path:
+        return write(tmp_path / "walk.csv", change(rows()))
+
+    return make

@@ -8,8 +8,9 @@ from builders import any_bytes, mamba, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyloc.quant.arithmetic import decay_factor, inverse_root, requantise
 from tinyloc.quant.lower import lower
-from tinyloc.quant.reference import Reference, answers, decay_factor, inverse_root, requantise, rooms_of
+from tinyloc.quant.reference import Reference, answers, rooms_of
 
 INT32 = st.integers(-(2**31) + 1, 2**31 - 1)
 

@@ -19,7 +19,7 @@ def test_rsqrt_holds_inverse_roots() -> None:
     assert RSQRT.tolist() == np.rint(32768 / np.sqrt(1 + np.arange(193) / 64)).astype(int).tolist()
 
 
-@pytest.mark.parametrize("kind", ["silu", "softplus"])
+@pytest.mark.parametrize("kind", ["silu", "softplus", "sigmoid", "relu", "elu", "tanh"])
 def test_curve_tables_follow_their_function(kind: str) -> None:
     x_scale, y_scale = 8 / 32767, 9 / 32767
     table = curve_table(kind, x_scale, y_scale, 32767)
@@ -40,5 +40,5 @@ def test_curves_do_not_overflow_far_out() -> None:
 
 
 def test_an_unknown_curve_is_named() -> None:
-    with pytest.raises(QuantisationError, match="no curve named 'relu'"):
-        curve("relu")
+    with pytest.raises(QuantisationError, match="no curve named 'cosine'"):
+        curve("cosine")

@@ -89,7 +89,7 @@ class Writer:
                 "size": kept.size,
                 "bytes": kept.bytes,
             }
-            for _, kept in graph.states()
+            for kept in graph.states()
         ]
         carried = graph.state == "carried"
         title = (
@@ -264,7 +264,7 @@ class Writer:
 def state_bytes(graph: Graph) -> int:
     """sizeof(tinyloc_state) in bytes, where int32_t is aligned to 4."""
     kept = 0
-    for _, state in graph.states():
+    for state in graph.states():
         width = state.bits // 8
         kept = -(-kept // width) * width + state.bytes
     return -(-kept // 4) * 4 + plan(graph).bytes

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.quant.arithmetic import Ints
 from tinyloc.quant.float_graph import Float, FloatGraph, Values, apply
 from tinyloc.quant.graph import Graph
-from tinyloc.quant.reference import Ints, Reference
+from tinyloc.quant.reference import Reference
 
 MOST_WINDOWS = 200
 

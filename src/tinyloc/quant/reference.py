@@ -14,10 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
+from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
 from tinyloc.quant.graph import (
+    CLOCK,
+    HELD,
     INT32_MAX,
     SAMPLE,
     Add,
+    Collect,
     Curve,
     DepthwiseConv,
     Graph,
@@ -28,62 +32,33 @@ from tinyloc.quant.graph import (
     RmsNorm,
     Scan,
 )
-from tinyloc.quant.tables import EXP2, RSQRT
-
-Ints = npt.NDArray[np.int64]
-States = dict[str, Ints]
+from tinyloc.quant.window_reference import WindowOperators
 
 
-def requantise(value: Ints, multiplier: Any, shift: Any) -> Ints:
-    """(value * multiplier + 2^(shift - 1)) >> shift in 64 bits.
-
-    value int32, multiplier 0..2^31-1, shift 1..62.
-    """
-    shift = np.asarray(shift, np.int64)
-    half = np.int64(1) << (shift - 1)
-    return np.asarray((value * np.asarray(multiplier, np.int64) + half) >> shift)
-
-
-def decay_factor(dt: Ints, decay: Any, decay_shift: int) -> Ints:
-    """2^-(dt * decay * 2^-decay_shift * 2^-16) in Q15, 0..32767: the exponential of the scan.
-
-    dt and decay 0..32767.
-    """
-    exponent = np.minimum((dt * np.asarray(decay, np.int64)) >> decay_shift, 0xFFFFF)
-    whole, index, rest = exponent >> 16, (exponent >> 10) & 63, exponent & 1023
-    entry = EXP2.astype(np.int64)[index]
-    return np.asarray((entry - 64 * (entry & 0xFFFF) * rest) >> (16 + whole))
-
-
-def inverse_root(total: Ints) -> tuple[Ints, Ints]:
-    """(r, e) with 1/sqrt(total) = r * 2^-15 * 2^-e; total 16..2^60, r 16384..32768 (Q15)."""
-    length = np.frexp(total.astype(np.float64))[1].astype(np.int64) - 1
-    # float64 may round up to the next power of two: settle it in integers
-    length -= (np.int64(1) << np.maximum(length, 0)) > total
-    half = length >> 1
-    power = half << 1
-    mantissa = np.where(power <= 30, total << np.maximum(30 - power, 0), total >> np.maximum(power - 30, 0))
-    index, rest = (mantissa >> 24) - 64, (mantissa >> 8) & 0xFFFF
-    table = RSQRT.astype(np.int64)
-    return table[index] - (((table[index] - table[index + 1]) * rest + 32768) >> 16), half
-
-
-class Reference:
+class Reference(WindowOperators):
     """Runs a graph. `check=True` asserts the width of every intermediate result (slower; for tests)."""
 
     def __init__(self, graph: Graph, *, check: bool = False) -> None:
         self.graph = graph.check()
+        self.windowed = self.graph.windowed
         self.checking = check
 
     def initial_state(self, windows: int) -> States:
         """Zeros for every operator that keeps something: name -> [windows, size]."""
-        return {kept.name: np.zeros((windows, kept.size), np.int64) for _, kept in self.graph.states()}
+        return {kept.name: np.zeros((windows, kept.size), np.int64) for kept in self.graph.states()}
 
     def step(self, sample: npt.NDArray[np.int8], states: States) -> npt.NDArray[np.int16]:
         """One step: sample [W, P] int8 -> scores [W, K] int16. `states` is changed in place."""
         values: dict[str, Ints] = {SAMPLE: sample.astype(np.int64)}
+        full = not self.windowed or int(states[CLOCK].flat[0]) + 1 == self.graph.window_steps
         for operator in self.graph.operators:
-            values[operator.output] = self.apply(operator, values, states)
+            if full or isinstance(operator, Collect) or operator.output not in self.windowed:
+                values[operator.output] = self.apply(operator, values, states)
+        if self.windowed:
+            states[CLOCK] = np.zeros_like(states[CLOCK]) if full else states[CLOCK] + 1
+            if full:
+                states[HELD] = values[self.graph.output]
+            return states[HELD].astype(np.int16)
         return values[self.graph.output].astype(np.int16)
 
     def run(self, rssi: npt.NDArray[np.int8], states: States | None = None) -> npt.NDArray[np.int16]:
@@ -130,10 +105,10 @@ class Reference:
 
     def _rmsnorm(self, op: RmsNorm, values: dict[str, Ints], states: States) -> Ints:
         x = values[op.x]
-        root, exponent = inverse_root((x * x).sum(axis=1) + op.epsilon)
-        shift = (exponent + op.shift)[:, None]
+        root, exponent = inverse_root((x * x).sum(axis=-1) + op.epsilon)
+        shift = (exponent + op.shift)[..., None]
         half = (np.int64(1) << shift) >> 1
-        return self._clamp((self._int32(x * root[:, None], op) + half) >> shift, op)
+        return self._clamp((self._int32(x * root[..., None], op) + half) >> shift, op)
 
     def _depthwiseconv(self, op: DepthwiseConv, values: dict[str, Ints], states: States) -> Ints:
         x, taps = values[op.x], op.weight.shape[1]

@@ -32,10 +32,18 @@ def _rsqrt() -> npt.NDArray[np.uint16]:
     return np.array(values, np.uint16)
 
 
+def _reciprocal() -> npt.NDArray[np.uint16]:
+    # 32768 / (1 + i/64), rounded
+    return np.array([(2 * 32768 * 64 + 64 + i) // (2 * (64 + i)) for i in range(65)], np.uint16)
+
+
 EXP2 = _exp2()
 """[64] uint32: 2^(-i/64) in Q15, i = 0..63, in the upper half; its fall to the next in the lower."""
 RSQRT = _rsqrt()
 """[193] uint16: 1/sqrt(1 + i/64) in Q15, i = 0..192."""
+
+RECIPROCAL = _reciprocal()
+"""[65] uint16: 1/(1 + i/64) in Q15, i = 0..64."""
 
 Float = npt.NDArray[np.float64]
 
@@ -50,7 +58,34 @@ def softplus(x: Float) -> Float:
     return np.asarray(np.logaddexp(0.0, x))
 
 
-CURVES: dict[str, Callable[[Float], Float]] = {"silu": silu, "softplus": softplus}
+def sigmoid(x: Float) -> Float:
+    """1 / (1 + e^-x)."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -60.0, 60.0))))
+
+
+def relu(x: Float) -> Float:
+    """max(x, 0)."""
+    return np.maximum(x, 0.0)
+
+
+def elu(x: Float) -> Float:
+    """x above 0, e^x - 1 below (arXiv 1511.07289)."""
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0.0)))
+
+
+def tanh(x: Float) -> Float:
+    """The hyperbolic tangent."""
+    return np.asarray(np.tanh(x))
+
+
+CURVES: dict[str, Callable[[Float], Float]] = {
+    "silu": silu,
+    "softplus": softplus,
+    "sigmoid": sigmoid,
+    "relu": relu,
+    "elu": elu,
+    "tanh": tanh,
+}
 
 
 def curve(kind: str) -> Callable[[Float], Float]:

@@ -125,12 +125,6 @@ def test_two_seeds_carried_state_two_layers_int8(recording: Path, tmp_path: Path
     assert left_behind(tmp_path) == []
 
 
-def test_quiet_says_the_result_alone(copy_of_run: Path, recording: Path) -> None:
-    found = done("run", "--data", recording, *SMALL, "--quiet", "--out", copy_of_run)
-    assert found.err == ""
-    assert "It fits" in found.out
-
-
 def test_a_house_with_options(tmp_path: Path) -> None:
     small = ("--with", "minutes=16", "--with", "rooms=3", "--with", "access-points=3", "--with", "floors=1")
     done("data", "--data", "house", *small, "--out", tmp_path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,7 @@ from tinyloc.device.emulators import DeviceRun
 from tinyloc.device.firmware import Firmware
 from tinyloc.device.tiers import Tier
 from tinyloc.emit.write import state_bytes
+from tinyloc.errors import DeviceError
 from tinyloc.judge import agreement, metrics
 from tinyloc.judge import result as verdict
 from tinyloc.judge.budget import Fit
@@ -88,7 +92,16 @@ def run_tier(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay, grap
         ram_bytes=limits.ram_bytes,
         flash_bytes=limits.flash_bytes,
     )
-    done = tier.run(firmware, stream.records(), count_records=COUNTED_WINDOWS * stream.steps)
+    try:
+        done = tier.run(firmware, stream.records(), count_records=COUNTED_WINDOWS * stream.steps)
+    except DeviceError:
+        Fit(
+            firmware.flash_bytes,
+            _needed_ram(tier, folder, limits, stream),
+            limits.flash_bytes,
+            limits.ram_bytes,
+        ).require()  # a stack that ran off the limit is told by how much
+        raise
     wanted = answers(stream.scores(Reference(graph)))
     compared = agreement.compare(
         done.answers, wanted, rooms=graph.rooms, window_steps=1 if graph.state == "carried" else stream.steps
@@ -104,6 +117,15 @@ def run_tier(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay, grap
         stream.identical_windows(same),
         rows[0][stream.ends, -1].astype(np.int64),
     )
+
+
+def _needed_ram(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay) -> int:
+    """Static RAM and stack of the first window where neither is limited, in bytes."""
+    roomy = dataclasses.replace(limits.board, ram_bytes=2**20, flash_bytes=2**22)
+    with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
+        firmware = tier.build(folder.c, roomy, Path(name))
+        window = stream.records()[: stream.steps * firmware.record_bytes]
+        return firmware.static_ram_bytes + tier.run(firmware, window, count_records=1).stack_bytes
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,14 @@ import numpy.typing as npt
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.models.checkpoint import State
+from tinyloc.models.config import (
+    CONFIGS,
+    Config,
+    MambaConfig,
+    StatnetConfig,
+    TransformerConfig,
+    carries_no_state,
+)
 from tinyloc.models.scaling import KINDS, NOT_HEARD, Kind, heard_fraction
 
 SPARSE_BELOW: Final = 0.3
@@ -42,6 +50,12 @@ class Augmentation:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
 
 
+RATES: Final = {"mamba": 1e-2, "transformer": 3e-3, "statnet": 1e-2}
+"""Each family's rate of AdamW, where nothing else is asked."""
+
+DROPOUTS: Final = {"mamba": 0.0, "transformer": 0.1, "statnet": 0.0}
+"""Each family's dropout, where nothing else is asked."""
+
 # The defaults, chosen on validation windows (docs/LOG.md has the tables).
 DENSE_STEPS: Final = 800
 DENSE_BATCH: Final = 64
@@ -55,15 +69,17 @@ SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=
 class TrainOptions:
     """Everything that decides what training yields, beside the windows.
 
-    Model: `hidden` H, `layers` L, `state_size` N, `expand` E / H. `seed` of everything random.
-    `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate`, warmed up
-    over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`; gradients clipped to the
-    norm `clip`. `class_weights`: 0 counts windows alike, 1 counts rooms alike, between is between. `loss`: at
-    "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
-    each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
-    its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
-    `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains
-    windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets.
+    Model: its `family`, `hidden` H, `layers` L; Mamba's `state_size` N and `expand` E / H; the transformer's
+    `heads` and `feedforward` width (0: 2 H). `seed` of everything random.
+    `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate` (None: the
+    family's), warmed up over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`;
+    gradients clipped to the norm `clip`; `dropout` 0 to below 1 (None: the family's). `class_weights`: 0
+    counts windows alike, 1 counts rooms alike, between is between. `loss`: at "all" annotated steps or at the
+    "last" one. `scaling`: one kind, or "auto": candidates by the windows, each `restarts` times, and
+    validation macro-F1 decides. `evaluations`: how often a trial is validated on its way; the best of them is
+    kept; `patience`: a trial ends after so many without a better one (0: never). `augmentation`: None for
+    candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried"
+    trains stretches of `chunk_steps` steps of a session, for a device that never resets.
     """
 
     hidden: int = 8
@@ -73,7 +89,7 @@ class TrainOptions:
     seed: int = 0
     steps: int = 0
     batch: int = 0
-    rate: float = 1e-2
+    rate: float | None = None
     warmup: float = 0.1
     weight_decay: float = 1e-2
     clip: float = 1.0
@@ -87,20 +103,29 @@ class TrainOptions:
     state: State = "reset"
     chunk_steps: int = 200
     device: Device = "cpu"
+    family: str = "mamba"
+    heads: int = 2
+    feedforward: int = 0
+    dropout: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers"):
+        for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers", "heads"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
-        for name in ("seed", "steps", "batch", "patience", "weight_decay", "class_weights"):
+        for name in ("seed", "steps", "batch", "patience", "feedforward", "weight_decay", "class_weights"):
             if getattr(self, name) < 0:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
-        if not (0 < self.rate < np.inf and self.clip > 0 and 0 <= self.warmup < 1):
+        rate = 1.0 if self.rate is None else self.rate
+        if not (0 < rate < np.inf and self.clip > 0 and 0 <= self.warmup < 1):
             raise UsageError("training needs a rate and a clip above 0 and a warm-up share from 0 to below 1")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise UsageError("training needs a dropout from 0 to below 1")
         choices = {"loss": get_args(Loss), "state": get_args(State), "scaling": (*KINDS, "auto")}
-        for name, known in (choices | {"device": get_args(Device)}).items():
+        for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        if self.state == "carried" and not CONFIGS[self.family].stepwise:
+            raise carries_no_state(self.family)
 
 
 def is_sparse(train: Windows) -> bool:
@@ -114,7 +139,43 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     batch = options.batch or (SPARSE_BATCH if sparse else DENSE_BATCH)
     by_epochs = SPARSE_EPOCHS * max(1, len(train) // batch)
     steps = options.steps or (max(DENSE_STEPS, by_epochs) if sparse else DENSE_STEPS)
-    return dataclasses.replace(options, steps=steps, batch=batch)
+    rate = RATES[options.family] if options.rate is None else options.rate
+    dropout = DROPOUTS[options.family] if options.dropout is None else options.dropout
+    return dataclasses.replace(options, steps=steps, batch=batch, rate=rate, dropout=dropout)
+
+
+def record(options: TrainOptions) -> dict[str, Any]:
+    """The options for a file: for Mamba without those of other families."""
+    fields = dataclasses.asdict(options)
+    others = ("family", "heads", "feedforward", "dropout") if options.family == "mamba" else ()
+    return {name: value for name, value in fields.items() if name not in others}
+
+
+def model_config(options: TrainOptions, train: Windows) -> Config:
+    """The shape of the model that training with these options on these windows yields. Raises UsageError."""
+    points, rooms = len(train.access_points), len(train.rooms)
+    if options.family == TransformerConfig.family:
+        return TransformerConfig(
+            access_points=points,
+            rooms=rooms,
+            steps=train.steps,
+            hidden=options.hidden,
+            layers=options.layers,
+            heads=options.heads,
+            feedforward=options.feedforward,
+        )
+    if options.family == StatnetConfig.family:
+        if options.layers != 1:
+            raise UsageError("the statistics network has one hidden layer: layers must be 1")
+        return StatnetConfig(access_points=points, rooms=rooms, hidden=options.hidden)
+    return MambaConfig(
+        access_points=points,
+        rooms=rooms,
+        hidden=options.hidden,
+        layers=options.layers,
+        state=options.state_size,
+        expand=options.expand,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +194,8 @@ def candidates(options: TrainOptions, train: Windows) -> tuple[Candidate, ...]:
     """
     sparse = is_sparse(train)
     kinds: tuple[Kind, ...] = ("power",) if sparse else ("minmax", "zscore")
+    if options.family == StatnetConfig.family:
+        kinds = ("minmax",)  # it reads the dBm themselves: one is as good as another
     if options.scaling != "auto":
         kinds = (options.scaling,)
     augmentations = (SPARSE_AUGMENTATION,) if sparse else DENSE_AUGMENTATIONS

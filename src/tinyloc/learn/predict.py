@@ -10,8 +10,10 @@ import torch
 
 from tinyloc.data.windows import Windows
 from tinyloc.learn.streams import streams
+from tinyloc.models import families
+from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint, State
-from tinyloc.models.mamba import Mamba
+from tinyloc.models.config import carries_no_state
 from tinyloc.models.scaling import InputScaling
 
 BATCH: Final = 512
@@ -23,18 +25,24 @@ def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]
     A model with its state "reset" starts every window from zeros; one with its state "carried" runs through
     each unbroken stretch of a session and is read where windows end.
     """
-    model = Mamba.from_weights(checkpoint.config, checkpoint.weights)
+    model = families.from_weights(checkpoint.config, checkpoint.weights)
     return answers(model, checkpoint.scaling, checkpoint.state, windows)
 
 
-def answers(model: Mamba, scaling: InputScaling, state: State, windows: Windows) -> npt.NDArray[np.float32]:
-    """As `predict`, for a model in memory, on the device where it is."""
+def answers(
+    model: RoomModel, scaling: InputScaling, state: State, windows: Windows
+) -> npt.NDArray[np.float32]:
+    """As `predict`, for a model in memory, on the device where it is; it is left ready for inference."""
+    if state == "carried" and not model.config.stepwise:
+        raise carries_no_state(model.config.family)
+    model.eval()
     result = np.zeros((len(windows), model.config.rooms), np.float32)
-    device = model.head.weight.device
+    device = next(model.parameters()).device
 
     def run(rssi: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        """[B, T, P] dBm -> [B, T, K]."""
-        logits: torch.Tensor = model(torch.from_numpy(scaling.apply(rssi)).to(device))
+        """[B, T, P] dBm -> [B, T, K], or [B, 1, K] from a family that answers once a window."""
+        given = families.inputs(model.config, scaling, rssi)
+        logits: torch.Tensor = model(*(torch.from_numpy(part).to(device) for part in given))
         return np.asarray(logits.cpu().numpy(), dtype=np.float32)
 
     with torch.no_grad():

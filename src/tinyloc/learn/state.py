@@ -20,7 +20,7 @@ import safetensors.numpy
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import ModelFileError, TrainingError
 from tinyloc.files import write_bytes
-from tinyloc.learn.options import TrainOptions
+from tinyloc.learn.options import TrainOptions, record
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -52,7 +52,7 @@ _GROUPS = ("weights", "first", "second", "kept", "best")
 
 def fingerprint(sets: WindowSets, options: TrainOptions) -> str:
     """SHA-256 of all that decides training: options, training and validation windows."""
-    digest = hashlib.sha256(json.dumps(dataclasses.asdict(options), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(record(options), sort_keys=True).encode())
     for windows in (sets.train, sets.validation):
         digest.update(windows.rssi.tobytes())
         digest.update(windows.rooms_at.tobytes())

@@ -29,13 +29,14 @@ from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
 from tinyloc.learn import state as saved
 from tinyloc.learn.augment import augment
-from tinyloc.learn.options import Candidate, TrainOptions, candidates, resolve, spread
+from tinyloc.learn.options import Candidate, TrainOptions, candidates, model_config, record, resolve, spread
 from tinyloc.learn.predict import answers
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.state import Arrays, Moment
 from tinyloc.learn.streams import chunks
+from tinyloc.models import families
+from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.mamba import Mamba, MambaConfig
 from tinyloc.models.scaling import InputScaling, Kind
 
 
@@ -108,14 +109,8 @@ class _Run:
             chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
         )
         self.spread = spread(windows)
-        self.config = MambaConfig(
-            access_points=len(windows.access_points),
-            rooms=len(windows.rooms),
-            hidden=options.hidden,
-            layers=options.layers,
-            state=options.state_size,
-            expand=options.expand,
-        )
+        self.config = model_config(options, windows)
+        self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
         weights = _class_weights(self.rooms_at, len(windows.rooms), options.class_weights)
         self.class_weights = torch.from_numpy(weights).to(self.device)
         self.latest = 0.0  # validation macro-F1 of the last evaluation
@@ -142,7 +137,7 @@ class _Run:
                 "validation_macro_f1": best["macro_f1"],
                 "validation_cross_entropy": best["cross_entropy"],
                 "trials": moment.trials,
-                "options": dataclasses.asdict(self.options),
+                "options": record(self.options),
             },
         )
 
@@ -152,10 +147,10 @@ class _Run:
         candidate = self.trials[trial]
         scaling = InputScaling.fit(candidate.scaling, self.sets.train)
         torch.manual_seed(_seed(options.seed, trial))
-        model = Mamba(self.config).to(self.device)
-        optimiser = torch.optim.AdamW(
-            _groups(model, options.weight_decay), lr=options.rate, betas=(0.9, 0.99)
-        )
+        model = families.build(self.config, self.dropout)
+        families.fit(model, self.sets.train.rssi)
+        model.to(self.device)
+        optimiser = torch.optim.AdamW(_groups(model, options.weight_decay), lr=self.rate, betas=(0.9, 0.99))
         if start:
             _restore(model, optimiser, self.moment, start)
         every = max(1, options.steps // options.evaluations)
@@ -175,7 +170,7 @@ class _Run:
         self.end_trial(candidate)
 
     def update(
-        self, model: Mamba, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
+        self, model: RoomModel, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
     ) -> float:
         """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
         options, trial = self.options, self.moment.trial
@@ -184,9 +179,13 @@ class _Run:
         rssi = augment(self.rssi[chosen], self.trials[trial].augmentation, self.spread, random)
         rooms = torch.from_numpy(self.rooms_at[chosen].astype(np.int64)).to(self.device)
         for group in optimiser.param_groups:
-            group["lr"] = options.rate * _schedule(step, options.steps, options.warmup)
-        logits: Tensor = model(torch.from_numpy(scaling.apply(rssi)).to(self.device))  # [B, T, K]
-        if options.loss == "last" and options.state == "reset":
+            group["lr"] = self.rate * _schedule(step, options.steps, options.warmup)
+        model.train()
+        if self.dropout:
+            torch.manual_seed(_seed(options.seed, trial, step))
+        given = families.inputs(self.config, scaling, rssi)
+        logits: Tensor = model(*(torch.from_numpy(part).to(self.device) for part in given))  # [B, S, K]
+        if (options.loss == "last" and options.state == "reset") or not self.config.per_step:
             logits, rooms = logits[:, -1:], rooms[:, -1:]
         loss = functional.cross_entropy(
             logits.flatten(0, 1), rooms.flatten(), weight=self.class_weights, ignore_index=-1, reduction="sum"
@@ -203,7 +202,7 @@ class _Run:
         return value
 
     def evaluate(
-        self, model: Mamba, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
+        self, model: RoomModel, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
     ) -> None:
         """Validate, and make the moment anew: all of it at once, so that Ctrl-C never finds half of one."""
         windows = self.sets.validation
@@ -268,14 +267,15 @@ def _batch(size: int, batch: int, seed: int, trial: int, step: int) -> npt.NDArr
     return order[part::per_epoch]
 
 
-def _groups(model: Mamba, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices only: not for biases, norms, A_log and D, as in the authors' code."""
-    matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith("A_log")]
-    others = [p for n, p in model.named_parameters() if p.ndim < 2 or n.endswith("A_log")]
+def _groups(model: RoomModel, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: not for biases, norms, positions, A_log, D (as Mamba's authors do)."""
+    free = ("A_log", "position")
+    matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith(free)]
+    others = [p for n, p in model.named_parameters() if p.ndim < 2 or n.endswith(free)]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
 
 
-def _moments(model: Mamba, optimiser: torch.optim.Optimizer) -> tuple[Arrays, Arrays]:
+def _moments(model: RoomModel, optimiser: torch.optim.Optimizer) -> tuple[Arrays, Arrays]:
     """AdamW's running means of the gradient and of its square, by the weights' names."""
     both: tuple[Arrays, Arrays] = ({}, {})
     for name, parameter in model.named_parameters():
@@ -284,7 +284,7 @@ def _moments(model: Mamba, optimiser: torch.optim.Optimizer) -> tuple[Arrays, Ar
     return both
 
 
-def _restore(model: Mamba, optimiser: torch.optim.Optimizer, moment: Moment, step: int) -> None:
+def _restore(model: RoomModel, optimiser: torch.optim.Optimizer, moment: Moment, step: int) -> None:
     """Put weights and AdamW's state back as they were after `step` steps."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -296,9 +296,9 @@ def _restore(model: Mamba, optimiser: torch.optim.Optimizer, moment: Moment, ste
             }
 
 
-def _seed(seed: int, trial: int) -> int:
-    """One number for torch from the two."""
-    return int(np.random.SeedSequence([seed, trial]).generate_state(1)[0])
+def _seed(*numbers: int) -> int:
+    """One number for torch from the seed, the trial and, for dropout, the step."""
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1)[0])
 
 
 @contextlib.contextmanager

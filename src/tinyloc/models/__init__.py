@@ -1,4 +1,5 @@
-"""The models: input scaling, the checkpoint file, Mamba and the classical baselines.
+"""The models: input scaling, the checkpoint file, every family of networks and the classical baselines.
 
-`scaling`, `config`, `checkpoint` and `classic` need no torch; `mamba` and `scan` do.
+`families` is the door to all networks. `scaling`, `config`, `checkpoint`, `statistics` and `classic` need no
+torch; `families` and the networks do.
 """

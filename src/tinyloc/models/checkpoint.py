@@ -8,7 +8,6 @@ Loading runs no code from the file and needs no torch.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -22,16 +21,15 @@ import safetensors.numpy
 
 from tinyloc.errors import ModelFileError, UsageError
 from tinyloc.files import write_bytes
-from tinyloc.models.config import MambaConfig
+from tinyloc.models.config import CONFIGS, Config, TransformerConfig, carries_no_state, facts
 from tinyloc.models.scaling import InputScaling
 
 FORMAT: Final = "tinyloc checkpoint"
 VERSION: Final = 1
 
 State = Literal["reset", "carried"]
-Config = MambaConfig
 
-FAMILIES: Final[dict[str, type[Config]]] = {MambaConfig.family: MambaConfig}
+FAMILIES: Final[Mapping[str, type[Config]]] = CONFIGS
 """The families of models that can be read back, by name."""
 
 _LARGEST_HEADER: Final = 16 * 1024 * 1024
@@ -43,7 +41,8 @@ _SCALING: Final = "scaling."
 class Checkpoint:
     """A float model and everything that is needed to run it.
 
-    `config` its shape; `scaling` from int8 dBm to the first layer; `weights` float32 arrays with the names
+    `config` its shape; `scaling` from int8 dBm to the first layer (a family that reads statistics reads the
+    dBm themselves, and its scaling means nothing); `weights` float32 arrays with the names
     and shapes of `config.weight_shapes()`; `rooms` K and `access_points` P names; `window_steps` T and
     `seconds_per_step` (0 for single samples) of the windows it was trained on; `state`: "reset" (every window
     from a zero state) or "carried" (the state runs on through a session); `training`: JSON-able facts.
@@ -77,12 +76,16 @@ class Checkpoint:
             raise UsageError("the input scaling was fitted on another number of access points")
         if self.state not in get_args(State):
             raise UsageError(f"state {self.state!r} is neither 'reset' nor 'carried'")
+        if self.state == "carried" and not config.stepwise:
+            raise carries_no_state(config.family)
         if self.window_steps < 1 or not self.seconds_per_step >= 0:
             raise UsageError("a window has at least one step and no negative seconds")
+        if isinstance(config, TransformerConfig) and config.steps != self.window_steps:
+            raise UsageError("the transformer's positions are not as many as the windows' steps")
 
     @property
     def family(self) -> str:
-        """The kind of model, "mamba"."""
+        """The kind of model: one of `FAMILIES`."""
         return self.config.family
 
     def save(self, path: Path) -> None:
@@ -99,7 +102,7 @@ class Checkpoint:
             "version": VERSION,
             "sha256": _NO_DIGEST,
             "family": self.family,
-            "config": dataclasses.asdict(self.config),
+            "config": facts(self.config),
             "scaling": self.scaling.kind,
             "rooms": list(self.rooms),
             "access_points": list(self.access_points),

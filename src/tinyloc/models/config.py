@@ -1,12 +1,22 @@
-"""The shape of a model as numbers: what a checkpoint says before its weights. No torch here."""
+"""The shape of a model as numbers: what a checkpoint says before its weights. No torch here.
+
+One frozen dataclass per family. Letters: P access points, K rooms, H model width, L layers, T steps of a
+window. Every family's weights, by name, stand in a table at the head of `families.py`.
+`stepwise`: the family runs sample by sample with a state. `per_step`: it answers at every step of a window,
+not once for the window.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from tinyloc.errors import UsageError
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -14,10 +24,13 @@ class MambaConfig:
     """Mamba "HxLy" of arXiv 2412.09289 (block: arXiv 2312.00752).
 
     `access_points` P, `rooms` K, `hidden` H, `layers` L, `state` N, `expand` E / H, `conv` taps of the causal
-    convolution, `rank` R of the step size (0 means the paper's ceil(H / 16)). All at least 1.
+    convolution, `rank` R of the step size (0 means the paper's ceil(H / 16)). All at least 1. `crf`: a
+    conditional random field over the steps' answers.
     """
 
     family: ClassVar[str] = "mamba"
+    stepwise: ClassVar[bool] = True
+    per_step: ClassVar[bool] = True
 
     access_points: int
     rooms: int
@@ -27,14 +40,12 @@ class MambaConfig:
     expand: int = 2
     conv: int = 4
     rank: int = 0
+    crf: bool = False
 
     def __post_init__(self) -> None:
         if type(self.hidden) is int and self.rank == 0:
             object.__setattr__(self, "rank", -(-self.hidden // 16))
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if type(value) is not int or value < 1:
-                raise UsageError(f"Mamba's {field.name} must be a whole number of at least 1, not {value!r}")
+        _check(self, "Mamba")
 
     @property
     def inner(self) -> int:
@@ -46,10 +57,10 @@ class MambaConfig:
         """The paper's name of the size: H8L1."""
         return f"H{self.hidden}L{self.layers}"
 
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+    def weight_shapes(self) -> Shapes:
         """Every weight's name and shape, in the order of the forward pass."""
         P, K, H, E, N, R = self.access_points, self.rooms, self.hidden, self.inner, self.state, self.rank
-        shapes: dict[str, tuple[int, ...]] = {"embed.weight": (H, P), "embed.bias": (H,)}
+        shapes: Shapes = {"embed.weight": (H, P), "embed.bias": (H,)}
         for i in range(self.layers):
             layer = {
                 "norm.weight": (H,),
@@ -63,21 +74,168 @@ class MambaConfig:
                 "D": (E,),
                 "out_proj.weight": (H, E),
             }
-            shapes |= {f"layers.{i}.{name}": shape for name, shape in layer.items()}
-        return shapes | {"head.weight": (K, H)}
+            shapes |= _under(f"layers.{i}", layer)
+        return shapes | {"head.weight": (K, H)} | _crf(self.crf, K)
 
 
-def parameters(config: MambaConfig) -> int:
-    """How many weights a model of this shape has."""
-    total = 0
-    for shape in config.weight_shapes().values():
-        count = 1
-        for size in shape:
-            count *= size
-        total += count
-    return total
+@dataclass(frozen=True)
+class TransformerConfig:
+    """A plain pre-norm encoder, mean over time (tfm1 and tfm2 are H 32, 2 heads, feed-forward 64, L 1 and 2).
+
+    `access_points` P, `rooms` K, `steps` T (positions are learned), `hidden` H, `layers` L, `heads` that
+    divide H, `feedforward` the inner width (0 means 2 H). All at least 1.
+    """
+
+    family: ClassVar[str] = "transformer"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+
+    access_points: int
+    rooms: int
+    steps: int
+    hidden: int = 32
+    layers: int = 1
+    heads: int = 2
+    feedforward: int = 0
+
+    def __post_init__(self) -> None:
+        if type(self.hidden) is int and self.feedforward == 0:
+            object.__setattr__(self, "feedforward", 2 * self.hidden)
+        _check(self, "the transformer")
+        if self.hidden % self.heads:
+            raise UsageError(
+                f"the transformer's width {self.hidden} cannot be divided among {self.heads} heads"
+            )
+
+    @property
+    def name(self) -> str:
+        """The size: H32L1."""
+        return f"H{self.hidden}L{self.layers}"
+
+    def weight_shapes(self) -> Shapes:
+        """Every weight's name and shape, in the order of the forward pass."""
+        H, F = self.hidden, self.feedforward
+        shapes = _linear("embed", H, self.access_points) | {"position": (self.steps, H)}
+        for i in range(self.layers):
+            layer = _norm("norm1", H)
+            for part in ("q", "k", "v", "out"):
+                layer |= _linear(part, H, H)
+            layer |= _norm("norm2", H) | _linear("ff1", F, H) | _linear("ff2", H, F)
+            shapes |= _under(f"layers.{i}", layer)
+        return shapes | _norm("norm", H) | _linear("head", self.rooms, H)
 
 
-def parameters_paper(config: MambaConfig) -> int:
-    """The count that arXiv 2412.09289 reports: with its CRF of K^2 transitions, K starts and K ends."""
-    return parameters(config) + config.rooms**2 + 2 * config.rooms
+@dataclass(frozen=True)
+class StatnetConfig:
+    """A small network on a window's statistics (`statistics.py`): 6 P numbers -> H, ReLU -> K.
+
+    `access_points` P, `rooms` K, `hidden` H: at least 1.
+    """
+
+    family: ClassVar[str] = "statnet"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+    layers: ClassVar[int] = 1
+
+    access_points: int
+    rooms: int
+    hidden: int = 32
+
+    def __post_init__(self) -> None:
+        _check(self, "the statistics network")
+
+    @property
+    def features(self) -> int:
+        """F, the numbers that one window becomes: 6 P."""
+        return 6 * self.access_points
+
+    @property
+    def name(self) -> str:
+        """The size: H32."""
+        return f"H{self.hidden}"
+
+    def weight_shapes(self) -> Shapes:
+        """Every weight's name and shape, in the order of the forward pass."""
+        F, H = self.features, self.hidden
+        return {"offset": (F,), "gain": (F,)} | _linear("hidden", H, F) | _linear("head", self.rooms, H)
+
+
+Config = MambaConfig | TransformerConfig | StatnetConfig
+
+CONFIGS: Final[Mapping[str, type[Config]]] = {
+    config.family: config for config in (MambaConfig, TransformerConfig, StatnetConfig)
+}
+"""Every family of models, by name."""
+
+_FITTED: Final = {"offset", "gain"}
+"""Weights that are measured on training windows, not learned: they do not count as parameters."""
+
+
+def facts(config: Config) -> dict[str, Any]:
+    """The fields for a file; a CRF is named only where there is one."""
+    fields = dataclasses.asdict(config)
+    return {name: value for name, value in fields.items() if name != "crf" or value}
+
+
+def parameters(config: Config) -> int:
+    """How many weights a model of this shape learns, its CRF included where it has one."""
+    return sum(math.prod(size) for name, size in config.weight_shapes().items() if name not in _FITTED)
+
+
+def parameters_paper(config: Config) -> int | None:
+    """The count that arXiv 2412.09289 reports: with its CRF of K^2 transitions, K starts and K ends, whether
+    `config` has one or not. None for a family that the paper does not have.
+    """
+    crf = config.rooms**2 + 2 * config.rooms
+    if isinstance(config, MambaConfig):
+        return parameters(dataclasses.replace(config, crf=False)) + crf
+    return None
+
+
+def describe(config: Config) -> dict[str, Any]:
+    """JSON-able facts about a shape: `family`, `size`, the config's fields, `parameters` and, None where the
+    paper has no such family, `parameters_paper`.
+    """
+    return {
+        "family": config.family,
+        "size": config.name,
+        **dataclasses.asdict(config),
+        "parameters": parameters(config),
+        "parameters_paper": parameters_paper(config),
+    }
+
+
+def carries_no_state(family: str) -> UsageError:
+    """The error for a state that is to be carried by a family that keeps none."""
+    return UsageError(
+        f"the family {family!r} sees whole windows and keeps no state that could be carried",
+        hint="Use the state 'reset', or the family 'mamba'.",
+    )
+
+
+def _check(config: Config, who: str) -> None:
+    """Raise UsageError unless every field is a whole number of at least 1, or a bool where that is asked."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type == "bool":
+            if type(value) is not bool:
+                raise UsageError(f"{who}'s {field.name} must be true or false, not {value!r}")
+        elif type(value) is not int or value < 1:
+            raise UsageError(f"{who}'s {field.name} must be a whole number of at least 1, not {value!r}")
+
+
+def _linear(name: str, out: int, into: int) -> Shapes:
+    return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
+
+
+def _norm(name: str, width: int) -> Shapes:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def _under(name: str, shapes: Shapes) -> Shapes:
+    return {f"{name}.{part}": shape for part, shape in shapes.items()}
+
+
+def _crf(wanted: bool, rooms: int) -> Shapes:
+    parts = {"crf.transitions": (rooms, rooms), "crf.start": (rooms,), "crf.end": (rooms,)}
+    return parts if wanted else {}

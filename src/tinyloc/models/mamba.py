@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tinyloc.models.base import RoomModel
 from tinyloc.models.config import MambaConfig, parameters, parameters_paper
 from tinyloc.models.scan import scan_step, selective_scan
 
@@ -111,12 +112,12 @@ class Block(nn.Module):
         return x + self.out_proj(y * functional.silu(z)), LayerState(window[..., 1:], h)
 
 
-class Mamba(nn.Module):
+class Mamba(RoomModel):
     """The whole model. Inputs are scaled signals (`InputScaling.apply`), outputs are logits."""
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config: MambaConfig = config
         self.embed = nn.Linear(config.access_points, config.hidden)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, config.rooms, bias=False)
@@ -149,11 +150,6 @@ class Mamba(nn.Module):
             x, left = layer.step(x, before)
             after.append(left)
         return self.head(x), tuple(after)
-
-    def weights(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Copies of the weights by the names of the contract, float32."""
-        arrays = {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
-        return {name: array.astype(np.float32) for name, array in arrays.items()}
 
     @classmethod
     def from_weights(cls, config: MambaConfig, weights: Mapping[str, npt.NDArray[np.float32]]) -> Mamba:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from learn_windows import make_sets
+
+from tinyloc.errors import UsageError
+from tinyloc.learn.options import Augmentation, TrainOptions, model_config, record, resolve
+from tinyloc.learn.predict import predict
+from tinyloc.learn.score import macro_f1
+from tinyloc.learn.train import train
+from tinyloc.models.checkpoint import Checkpoint
+
+SETS = make_sets()
+SHORT = TrainOptions(
+    steps=60, evaluations=6, batch=16, scaling="zscore", augmentation=Augmentation(0.2, 0.2, 0.05, 0.05)
+)
+OPTIONS = [
+    dataclasses.replace(SHORT, family="transformer", hidden=16),
+    dataclasses.replace(SHORT, family="statnet", hidden=16),
+]
+
+
+def name(options: TrainOptions) -> str:
+    return options.family
+
+
+class Interrupt:
+    """Presses Ctrl-C at the `after`-th evaluation."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, progress: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=name)
+def test_it_learns_is_read_back_and_goes_on_where_it_was_stopped(tmp_path, options):
+    trained = train(SETS, options)
+    assert trained.config == model_config(options, SETS.train)
+    loaded = Checkpoint.from_bytes(trained.to_bytes())
+    logits = predict(loaded, SETS.test)
+    assert logits.shape == (len(SETS.test), 3)
+    assert macro_f1(SETS.test.room, logits.argmax(axis=1)) > 0.8
+    assert trained.training["options"]["family"] == options.family
+    state = tmp_path / "training.state"
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, options, interrupt_to=state, progress=Interrupt(3))
+    assert train(SETS, options, resume_from=state).to_bytes() == trained.to_bytes()
+
+
+def test_the_statistics_network_reads_the_radio_itself():
+    one, two = (train(SETS, dataclasses.replace(OPTIONS[1], scaling=kind)) for kind in ("minmax", "power"))
+    assert all(np.array_equal(one.weights[key], two.weights[key]) for key in one.weights)
+    auto = train(SETS, dataclasses.replace(OPTIONS[1], scaling="auto"))
+    assert len(auto.training["trials"]) == 1
+
+
+def test_steps_that_nobody_annotated_do_not_count():
+    rooms_at = SETS.train.rooms_at.copy()
+    rooms_at[::3] = -1
+    sets = dataclasses.replace(SETS, train=dataclasses.replace(SETS.train, rooms_at=rooms_at))
+    for options in OPTIONS:
+        assert train(sets, options).training["validation_macro_f1"] > 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"family": "oracle"},
+        {"family": "transformer", "state": "carried"},
+        {"family": "statnet", "state": "carried"},
+        {"dropout": 1.0},
+        {"heads": 0},
+        {"feedforward": -1},
+    ],
+)
+def test_options_that_cannot_be_are_refused(wrong):
+    with pytest.raises(UsageError):
+        TrainOptions(**wrong)
+
+
+def test_shapes_that_cannot_be_are_refused():
+    with pytest.raises(UsageError, match="one hidden layer"):
+        train(SETS, dataclasses.replace(OPTIONS[1], layers=2))
+    with pytest.raises(UsageError, match="heads"):
+        train(SETS, dataclasses.replace(OPTIONS[0], heads=3))
+
+
+def test_the_record_of_mamba_has_no_word_of_other_families():
+    assert {"family", "heads", "feedforward", "dropout"}.isdisjoint(record(SHORT))
+    assert record(OPTIONS[0])["family"] == "transformer"
+    assert resolve(SHORT, SETS.train).rate == 1e-2
+    assert resolve(OPTIONS[0], SETS.train).dropout == 0.1

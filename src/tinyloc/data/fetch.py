@@ -2,7 +2,8 @@
 
 A file grows under the name ``NAME.part`` and takes its own name in one step, after its size and SHA-256 were
 found right. A part that a broken connection left behind is continued, if the checksum is known and the
-server can; otherwise it is begun again.
+server can; otherwise it is begun again. Where the publisher gives no SHA-256, that of the first download is
+kept beside the file, as ``NAME.sha256``, and every later look at the file holds it to that.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import http.client
 import os
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ def fetch_file(
 ) -> None:
     """Fetch one file to `target`; see the module's head."""
     part = target.with_name(target.name + ".part")
+    file = file if file.sha256 else replace(file, sha256=_said(target))
     hint = f"Fetch it from {home or file.url} by hand into {target.parent}, or name a folder with --data-dir."
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +63,8 @@ def fetch_file(
         _receive(file, part, progress, task)
         _check(file, part, hint)
         os.replace(part, target)
+        if not file.sha256:
+            _recorded(target).write_text(f"{_digest(target)}  {target.name}\n", encoding="utf-8")
     except urllib.error.HTTPError as error:
         raise DownloadError(f"{file.url}: the server says {error.code} {error.reason}", hint=hint) from None
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
@@ -70,6 +75,35 @@ def fetch_file(
             f"{target}: could not be written ({error.strerror or error})",
             hint="Free some space, or name a folder that holds the data with --data-dir.",
         ) from None
+
+
+def check_recorded(source: Source, folder: Path) -> None:
+    """Raise DownloadError if a file of `folder` is not the one whose digest its first download left."""
+    for file in source.remote:
+        target = folder / file.path
+        said = "" if file.sha256 or not target.is_file() else _said(target)
+        if said and _digest(target) != said:
+            raise DownloadError(
+                f"{target}: its SHA-256 is not the one that its first download left ({said[:12]}...)",
+                hint=f"Remove it to fetch it again, or remove {_recorded(target).name} if you replaced it.",
+            )
+
+
+def _said(target: Path) -> str:
+    """SHA-256 of the first download of `target`, "" where none was recorded."""
+    try:
+        return _recorded(target).read_text(encoding="utf-8", errors="replace").split(" ")[0].strip()
+    except OSError:
+        return ""
+
+
+def _recorded(target: Path) -> Path:
+    return target.with_name(target.name + ".sha256")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _receive(file: RemoteFile, part: Path, progress: Progress | None, task: TaskID | None) -> None:
@@ -111,15 +145,12 @@ def _copy(answer: Any, stream: Any, progress: Progress | None, task: TaskID | No
 
 def _check(file: RemoteFile, part: Path, hint: str) -> None:
     size = part.stat().st_size
-    sha = hashlib.sha256()
-    with part.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            sha.update(chunk)
+    sha = _digest(part)
     wrong = ""
     if file.size and size != file.size:
         wrong = f"it has {size} bytes, expected {file.size}"
-    elif file.sha256 and sha.hexdigest() != file.sha256:
-        wrong = f"its SHA-256 is {sha.hexdigest()[:12]}..., expected {file.sha256[:12]}..."
+    elif file.sha256 and sha != file.sha256:
+        wrong = f"its SHA-256 is {sha[:12]}..., expected {file.sha256[:12]}..."
     if wrong:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tinyloc.data.fetch import fetch
+from tinyloc.data.fetch import check_recorded, fetch
 from tinyloc.data.sources.base import Source
 from tinyloc.errors import DataError
 
@@ -51,10 +51,13 @@ def look(source: Source, data_dir: Path | None = None) -> list[Place]:
         if os.environ.get(VARIABLE):
             roots.append((VARIABLE, Path(os.environ[VARIABLE])))
         roots.append(("the cache", cache_folder()))
-    return [
-        Place(what, root, tuple(name for name in source.needs if not (root / source.folder / name).is_file()))
-        for what, root in roots
-    ]
+    return [Place(what, root, _missing(source, root / source.folder)) for what, root in roots]
+
+
+def _missing(source: Source, folder: Path) -> tuple[str, ...]:
+    if source.found is not None and source.found(folder):
+        return ()
+    return tuple(name for name in source.needs if not (folder / name).is_file())
 
 
 def locate(
@@ -74,6 +77,7 @@ def locate(
     places = look(source, data_dir)
     for place in places:
         if not place.missing:
+            check_recorded(source, place.root / source.folder)
             return place.root / source.folder
     fetchable = bool(source.remote) and all(file.url for file in source.remote)
     if data_dir is None and download and fetchable:

@@ -49,7 +49,8 @@ class Division:
 class Material:
     """What a source delivers: divided recordings, its protocol, and what it left out or mended.
 
-    `unused`: recordings of the source that no set uses (shown by `data show`).
+    `unused`: recordings of the source that no set uses (shown by `data show`). `rooms`: the order of the
+    rooms where the source has one; others follow sorted.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Material:
     simulated: bool = False
     notes: tuple[str, ...] = ()
     unused: tuple[Recording, ...] = field(default=())
+    rooms: tuple[str, ...] = ()
 
 
 def split_time(recording: Recording, share: float, gap_seconds: float = 0.0) -> tuple[Recording, Recording]:
@@ -95,7 +97,8 @@ def rooms_of(recordings: Sequence[Recording]) -> tuple[str, ...]:
 def build_sets(material: Material) -> WindowSets:
     """Windows of all three sets. Raises SplitError when they cannot train, validate and test a model."""
     division, protocol = material.division, material.protocol
-    rooms = rooms_of(division.train)
+    named = rooms_of(division.train)
+    rooms = (*(name for name in material.rooms if name in named), *sorted(set(named) - set(material.rooms)))
     if len(rooms) < 2:
         found = f"only {rooms[0]!r}" if rooms else "none"
         raise SplitError(

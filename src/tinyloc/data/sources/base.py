@@ -38,8 +38,9 @@ class Source:
     """A data set by name: what it holds, on what terms, where it lives, and how it becomes `Material`.
 
     `folder`: below the data folder ("" for what is made, not read). `needs`: the files that must be there.
-    `remote`: how each of them is fetched. `load(folder, options)` reads it; `options` names the options that
-    it knows, each with one line of help.
+    `remote`: how each of them is fetched. `found(folder)`: True where the data set is there in another form
+    that does as well. `load(folder, options)` reads it; `options` names the options that it knows, each with
+    one line of help.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Source:
     remote: tuple[RemoteFile, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
+    found: Callable[[Path], bool] | None = None
 
 
 def choose(options: Options, name: str, default: object, allowed: tuple[object, ...]) -> object:

@@ -40,7 +40,7 @@ def test_sources_that_are_not_here(tmp_path: Path) -> None:
 
 def test_sources_that_are_here(data_dir: Path) -> None:
     for source in describe_sources(data_dir):
-        assert source.here or source.name.startswith("byrne:")  # too large to lie here
+        assert source.here or source.name.startswith("byrne:")  # not among the recordings here
         assert source.licence
         assert source.citation
         assert source.simulated or not source.here or source.where is not None

@@ -24,8 +24,8 @@ from tinyloc.learn import train
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.quant import storage
 
-LONGER = ("--hidden", "4", "--train-steps", "60", "--scaling", "auto")
-"""Two trials of 60 steps, validated every 3 steps."""
+LONGER = ("--hidden", "4", "--train-steps", "40", "--scaling", "auto")
+"""Two trials of 40 steps, validated every 2 steps."""
 
 WAITS = """
 import signal

@@ -12,7 +12,7 @@ from model_windows import make_windows
 from tinyloc.errors import ModelFileError, OutputError, UsageError
 from tinyloc.models import checkpoint as module
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import MambaConfig, parameters, parameters_paper
+from tinyloc.models.config import MambaConfig
 from tinyloc.models.scaling import InputScaling
 
 WINDOWS = make_windows()
@@ -139,32 +139,10 @@ def test_nothing_half_written_is_left(tmp_path):
 
 
 def test_no_torch_is_needed():
-    names = "tinyloc.models.checkpoint, tinyloc.models.scaling, tinyloc.models.config, tinyloc.models.classic"
+    parts = ("checkpoint", "scaling", "config", "classic", "statistics", "sinusoid", "decode")
+    names = ", ".join(f"tinyloc.models.{part}" for part in parts)
     code = f"import sys, {names}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.parametrize(
-    ("points", "rooms", "hidden", "layers", "count"),
-    [
-        (8, 4, 32, 1, 10392),
-        (8, 4, 8, 1, 1432),
-        (11, 11, 16, 2, 7263),
-        (11, 11, 8, 1, 1631),
-        (11, 9, 32, 1, 10723),
-        (11, 9, 8, 1, 1571),
-        (11, 10, 32, 1, 10776),
-        (11, 10, 16, 1, 3848),
-        (520, 59, 32, 1, 32111),
-        (520, 59, 8, 2, 10847),
-        (520, 59, 8, 1, 9543),
-        (520, 59, 4, 1, 6475),
-    ],
-)
-def test_sizes_are_those_of_the_paper(points, rooms, hidden, layers, count):
-    config = MambaConfig(points, rooms, hidden, layers)
-    assert parameters_paper(config) == count
-    assert parameters(config) == count - rooms**2 - 2 * rooms
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import (
     CONFIGS,
     MambaConfig,
+    MdcsaConfig,
     StatnetConfig,
     TransformerConfig,
     describe,
@@ -26,13 +27,20 @@ WINDOWS = make_windows(steps=8, points=5, rooms=3)
 SCALING = InputScaling.fit("zscore", WINDOWS)
 SHAPES = [
     MambaConfig(5, 3, 4),
+    MambaConfig(5, 3, 4, crf=True),
+    MdcsaConfig(5, 3, 4, crf=True),
+    MdcsaConfig(5, 3, 6, 3),
+    MdcsaConfig(5, 3, 4, 3, accelerometer=True),
     TransformerConfig(5, 3, 8, 12, 2, heads=3, feedforward=7),
     StatnetConfig(5, 3, 6),
 ]
 
 
+MOTION = np.random.default_rng(5).normal(size=(60, 8, 3)).astype(np.float32)
+
+
 def run(model, rssi=WINDOWS.rssi):
-    given = families.inputs(model.config, SCALING, rssi)
+    given = families.inputs(model.config, SCALING, rssi, MOTION)
     return model(*(torch.from_numpy(part) for part in given))
 
 
@@ -72,14 +80,15 @@ def test_every_weight_receives_a_gradient(config):
     families.fit(model, WINDOWS.rssi)
     logits = run(model)
     truth = torch.from_numpy(WINDOWS.rooms_at[:, -logits.shape[1] :].astype(np.int64))
-    torch.nn.functional.cross_entropy(logits.flatten(0, 1), truth.flatten()).backward()
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), truth.flatten())
+    (loss if model.crf is None else model.crf.loss(logits, truth).mean()).backward()
     for name, weight in model.named_parameters():
         if not name.endswith(".k.bias"):  # it moves all scores of a query alike: softmax cannot see it
             assert weight.grad is not None, name
             assert weight.grad.abs().max() > 1e-9, name
 
 
-@pytest.mark.parametrize("config", SHAPES[1:], ids=str)
+@pytest.mark.parametrize("config", SHAPES[2:], ids=str)
 def test_whole_windows_cannot_carry_a_state(config):
     with pytest.raises(UsageError, match="keeps no state"):
         dataclasses.replace(checkpoint(families.build(config)), state="carried")
@@ -152,8 +161,8 @@ def test_the_statistics_network_measures_its_training_windows():
 
 def test_windows_of_another_length_are_refused():
     with pytest.raises(UsageError, match="8 steps cannot answer windows of 6"):
-        families.inputs(SHAPES[1], SCALING, WINDOWS.rssi[:, :6])
-    model = families.build(SHAPES[1])
+        families.inputs(SHAPES[-2], SCALING, WINDOWS.rssi[:, :6])
+    model = families.build(SHAPES[-2])
     with pytest.raises(UsageError, match="positions"):
         dataclasses.replace(checkpoint(model), window_steps=6)
 
@@ -166,6 +175,8 @@ def test_windows_of_another_length_are_refused():
         (TransformerConfig, {"feedforward": -1}),
         (StatnetConfig, {"hidden": 1.5}),
         (MambaConfig, {"crf": 1}),
+        (MdcsaConfig, {"layers": 2}),
+        (MdcsaConfig, {"accelerometer": 3}),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(family, wrong):
@@ -177,8 +188,9 @@ def test_a_shape_that_cannot_be_is_refused(family, wrong):
 
 def test_dropout_acts_in_training_only():
     torch.manual_seed(4)
-    model = families.build(SHAPES[1], dropout=0.5)
-    assert not torch.equal(run(model.train()), run(model))
-    assert torch.equal(run(model.eval()), run(model))
+    for config in SHAPES[2:]:
+        model = families.build(config, dropout=0.5)
+        assert not torch.equal(run(model.train()), run(model))
+        assert torch.equal(run(model.eval()), run(model))
     with pytest.raises(UsageError, match="no dropout"):
         families.build(SHAPES[0], dropout=0.5)

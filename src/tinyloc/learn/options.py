@@ -16,6 +16,7 @@ from tinyloc.models.config import (
     CONFIGS,
     Config,
     MambaConfig,
+    MdcsaConfig,
     StatnetConfig,
     TransformerConfig,
     carries_no_state,
@@ -50,10 +51,10 @@ class Augmentation:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
 
 
-RATES: Final = {"mamba": 1e-2, "transformer": 3e-3, "statnet": 1e-2}
+RATES: Final = {"mamba": 1e-2, "mdcsa": 3e-3, "transformer": 3e-3, "statnet": 1e-2}
 """Each family's rate of AdamW, where nothing else is asked."""
 
-DROPOUTS: Final = {"mamba": 0.0, "transformer": 0.1, "statnet": 0.0}
+DROPOUTS: Final = {"mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0}
 """Each family's dropout, where nothing else is asked."""
 
 # The defaults, chosen on validation windows (docs/LOG.md has the tables).
@@ -70,7 +71,8 @@ class TrainOptions:
     """Everything that decides what training yields, beside the windows.
 
     Model: its `family`, `hidden` H, `layers` L; Mamba's `state_size` N and `expand` E / H; the transformer's
-    `heads` and `feedforward` width (0: 2 H). `seed` of everything random.
+    `heads` and `feedforward` width (0: 2 H); MDCSA's `accelerometer` branch; `crf`: a chain over the steps'
+    answers, trained by its likelihood, with Viterbi's last room as the answer. `seed` of everything random.
     `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate` (None: the
     family's), warmed up over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`;
     gradients clipped to the norm `clip`; `dropout` 0 to below 1 (None: the family's). `class_weights`: 0
@@ -107,6 +109,8 @@ class TrainOptions:
     heads: int = 2
     feedforward: int = 0
     dropout: float | None = None
+    accelerometer: bool = False
+    crf: bool = False
 
     def __post_init__(self) -> None:
         for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers", "heads"):
@@ -126,6 +130,12 @@ class TrainOptions:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
         if self.state == "carried" and not CONFIGS[self.family].stepwise:
             raise carries_no_state(self.family)
+        if self.crf and not CONFIGS[self.family].per_step:
+            raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
+        if self.crf and self.class_weights:
+            raise UsageError("a CRF weighs whole sequences: class weights do not go with it")
+        if self.accelerometer and self.family != MdcsaConfig.family:
+            raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
 
 
 def is_sparse(train: Windows) -> bool:
@@ -145,10 +155,14 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 
 def record(options: TrainOptions) -> dict[str, Any]:
-    """The options for a file: for Mamba without those of other families."""
+    """The options for a file: for Mamba without those of other families, and `crf` only where it is on."""
     fields = dataclasses.asdict(options)
-    others = ("family", "heads", "feedforward", "dropout") if options.family == "mamba" else ()
-    return {name: value for name, value in fields.items() if name not in others}
+    if options.family == MambaConfig.family:
+        others = ("family", "heads", "feedforward", "dropout", "accelerometer")
+        fields = {name: value for name, value in fields.items() if name not in others}
+        if not options.crf:
+            del fields["crf"]
+    return fields
 
 
 def model_config(options: TrainOptions, train: Windows) -> Config:
@@ -164,6 +178,15 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
             heads=options.heads,
             feedforward=options.feedforward,
         )
+    if options.family == MdcsaConfig.family:
+        return MdcsaConfig(
+            access_points=points,
+            rooms=rooms,
+            hidden=options.hidden,
+            layers=options.layers,
+            accelerometer=options.accelerometer,
+            crf=options.crf,
+        )
     if options.family == StatnetConfig.family:
         if options.layers != 1:
             raise UsageError("the statistics network has one hidden layer: layers must be 1")
@@ -175,6 +198,7 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
         layers=options.layers,
         state=options.state_size,
         expand=options.expand,
+        crf=options.crf,
     )
 
 

@@ -20,7 +20,9 @@ BATCH: Final = 512
 
 
 def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]:
-    """The logits [W, K] float32 at the last step of every window.
+    """The logits [W, K] float32 at the last step of every window; with a CRF, the rooms' best path scores.
+
+    The best room is the answer: with a CRF, the last one on Viterbi's path.
 
     A model with its state "reset" starts every window from zeros; one with its state "carried" runs through
     each unbroken stretch of a session and is read where windows end.
@@ -39,17 +41,22 @@ def answers(
     result = np.zeros((len(windows), model.config.rooms), np.float32)
     device = next(model.parameters()).device
 
-    def run(rssi: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
+    def run(
+        rssi: npt.NDArray[np.int8], acceleration: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
         """[B, T, P] dBm -> [B, T, K], or [B, 1, K] from a family that answers once a window."""
-        given = families.inputs(model.config, scaling, rssi)
+        given = families.inputs(model.config, scaling, rssi, acceleration)
         logits: torch.Tensor = model(*(torch.from_numpy(part).to(device) for part in given))
+        if model.crf is not None:
+            logits = model.crf.answers(logits)
         return np.asarray(logits.cpu().numpy(), dtype=np.float32)
 
     with torch.no_grad():
         if state == "reset":
             for start in range(0, len(windows), BATCH):
                 part = slice(start, start + BATCH)
-                result[part] = run(windows.rssi[part])[:, -1]
+                moved = None if windows.acceleration is None else windows.acceleration[part]
+                result[part] = run(windows.rssi[part], moved)[:, -1]
         else:
             for stream in streams(windows):
                 result[stream.windows] = run(stream.rssi[None])[0, stream.ends]

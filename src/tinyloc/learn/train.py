@@ -173,7 +173,8 @@ class _Run:
         self, model: RoomModel, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
     ) -> float:
         """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
-        options, trial = self.options, self.moment.trial
+        options, trial, windows = self.options, self.moment.trial, self.sets.train
+        carried = options.state == "carried"
         chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
         random = np.random.default_rng([options.seed, trial, step, 1])
         rssi = augment(self.rssi[chosen], self.trials[trial].augmentation, self.spread, random)
@@ -183,13 +184,12 @@ class _Run:
         model.train()
         if self.dropout:
             torch.manual_seed(_seed(options.seed, trial, step))
-        given = families.inputs(self.config, scaling, rssi)
+        moved = None if windows.acceleration is None or carried else windows.acceleration[chosen]
+        given = families.inputs(self.config, scaling, rssi, moved)
         logits: Tensor = model(*(torch.from_numpy(part).to(self.device) for part in given))  # [B, S, K]
-        if (options.loss == "last" and options.state == "reset") or not self.config.per_step:
-            logits, rooms = logits[:, -1:], rooms[:, -1:]
-        loss = functional.cross_entropy(
-            logits.flatten(0, 1), rooms.flatten(), weight=self.class_weights, ignore_index=-1, reduction="sum"
-        ) / max(int((rooms >= 0).sum()), 1)
+        if (options.loss == "last" and not carried) or not self.config.per_step:
+            rooms[:, :-1] = -1
+        loss = self.loss(model, logits, rooms)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -200,6 +200,21 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimiser.step()
         return value
+
+    def loss(self, model: RoomModel, logits: Tensor, rooms: Tensor) -> Tensor:
+        """Nats per annotated step: `logits` [B, T, K], or [B, 1, K] for the last step; `rooms` [B, T]."""
+        rooms = rooms[:, -logits.shape[1] :]
+        if model.crf is not None:
+            total = model.crf.loss(logits, rooms).sum()
+        else:
+            total = functional.cross_entropy(
+                logits.flatten(0, 1),
+                rooms.flatten(),
+                weight=self.class_weights,
+                ignore_index=-1,
+                reduction="sum",
+            )
+        return total / max(int((rooms >= 0).sum()), 1)
 
     def evaluate(
         self, model: RoomModel, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
@@ -269,7 +284,7 @@ def _batch(size: int, batch: int, seed: int, trial: int, step: int) -> npt.NDArr
 
 def _groups(model: RoomModel, weight_decay: float) -> list[dict[str, Any]]:
     """Weight decay for matrices only: not for biases, norms, positions, A_log, D (as Mamba's authors do)."""
-    free = ("A_log", "position")
+    free = ("A_log", "position", "crf.transitions")
     matrices = [p for n, p in model.named_parameters() if p.ndim > 1 and not n.endswith(free)]
     others = [p for n, p in model.named_parameters() if p.ndim < 2 or n.endswith(free)]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from torch import nn
 
 from tinyloc.models.config import Config
+from tinyloc.models.crf import Crf
 
 
 class RoomModel(nn.Module):
@@ -17,6 +18,12 @@ class RoomModel(nn.Module):
     """
 
     config: Config
+    crf: Crf | None
+    """Over the logits, where the config asks for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crf = None
 
     def weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Copies of the weights by the names of the contract, float32."""

@@ -18,6 +18,9 @@ from tinyloc.errors import UsageError
 
 Shapes = dict[str, tuple[int, ...]]
 
+MOTION_AXES: Final = 3
+"""An accelerometer's numbers per sample."""
+
 
 @dataclass(frozen=True)
 class MambaConfig:
@@ -76,6 +79,56 @@ class MambaConfig:
             }
             shapes |= _under(f"layers.{i}", layer)
         return shapes | {"head.weight": (K, H)} | _crf(self.crf, K)
+
+
+@dataclass(frozen=True)
+class MdcsaConfig:
+    """MDCSA "HxLy" of arXiv 2412.09289 (model: arXiv 2308.02419).
+
+    `access_points` P, `rooms` K, `hidden` H: at least 1. `layers` L: 1 (kernel 1) or 3 (kernels 1, 4, 7 side
+    by side). `accelerometer`: the second modality's branch. `crf`: as in Mamba.
+    """
+
+    family: ClassVar[str] = "mdcsa"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = True
+
+    access_points: int
+    rooms: int
+    hidden: int
+    layers: int = 1
+    accelerometer: bool = False
+    crf: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, "MDCSA")
+        if self.layers not in (1, 3):
+            raise UsageError(f"MDCSA has 1 or 3 layers, not {self.layers}")
+
+    @property
+    def kernels(self) -> tuple[int, ...]:
+        """The taps k of each block's convolutions."""
+        return (1, 4, 7) if self.layers == 3 else (1,)
+
+    @property
+    def name(self) -> str:
+        """The paper's name of the size: H8L1."""
+        return f"H{self.hidden}L{self.layers}"
+
+    def weight_shapes(self) -> Shapes:
+        """Every weight's name and shape, in the order of the forward pass."""
+        K, H, motion = self.rooms, self.hidden, self.accelerometer
+        shapes = _linear("embed", H, self.access_points)
+        shapes |= _linear("embed_motion", H, MOTION_AXES) if motion else {}
+        for j, taps in enumerate(self.kernels):
+            block = _conv("query", H, taps) | _conv("key", H, taps) | _norm("norm1", H)
+            if motion:
+                block |= _conv("motion_query", H, taps) | _conv("motion_key", H, taps)
+                block |= _norm("motion_norm", H) | {"grn.context.weight": (4 * H, H)}
+            block |= _linear("grn.expand", 4 * H, H) | _linear("grn.mix", 4 * H, 4 * H)
+            block |= _linear("grn.gate", 2 * H, 4 * H) | _norm("grn.norm", H)
+            shapes |= _under(f"blocks.{j}", block)
+        return shapes | _conv("join", H, 3) | _norm("norm", H) | _linear("head", K, H) | _crf(self.crf, K)
 
 
 @dataclass(frozen=True)
@@ -160,10 +213,10 @@ class StatnetConfig:
         return {"offset": (F,), "gain": (F,)} | _linear("hidden", H, F) | _linear("head", self.rooms, H)
 
 
-Config = MambaConfig | TransformerConfig | StatnetConfig
+Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig
 
 CONFIGS: Final[Mapping[str, type[Config]]] = {
-    config.family: config for config in (MambaConfig, TransformerConfig, StatnetConfig)
+    config.family: config for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig)
 }
 """Every family of models, by name."""
 
@@ -184,9 +237,15 @@ def parameters(config: Config) -> int:
 
 def parameters_paper(config: Config) -> int | None:
     """The count that arXiv 2412.09289 reports: with its CRF of K^2 transitions, K starts and K ends, whether
-    `config` has one or not. None for a family that the paper does not have.
+    `config` has one or not, and with the weights of each MDCSA block that signal strength alone never uses
+    (a second modality's convolutions, norm and context: (2 k + 4) H^2 + 4 H). None for a family that the
+    paper does not have.
     """
     crf = config.rooms**2 + 2 * config.rooms
+    if isinstance(config, MdcsaConfig):
+        P, K, H = config.access_points, config.rooms, config.hidden
+        blocks = sum(32 * H**2 + 12 * H + 4 * (taps * H**2 + H) + 4 * H for taps in config.kernels)
+        return P * H + H + blocks + 3 * H**2 + H + 2 * H + K * H + K + crf
     if isinstance(config, MambaConfig):
         return parameters(dataclasses.replace(config, crf=False)) + crf
     return None
@@ -226,6 +285,10 @@ def _check(config: Config, who: str) -> None:
 
 def _linear(name: str, out: int, into: int) -> Shapes:
     return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
+
+
+def _conv(name: str, width: int, taps: int) -> Shapes:
+    return {f"{name}.weight": (width, width, taps), f"{name}.bias": (width,)}
 
 
 def _norm(name: str, width: int) -> Shapes:

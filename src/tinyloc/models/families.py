@@ -15,9 +15,24 @@ transformer (T steps, F feed-forward)
         norm2.{weight, bias}, ff1.weight [F, H], ff1.bias [F], ff2.weight [H, F], ff2.bias [H]
     norm.{weight, bias}, then the mean over T, then head.weight [K, H], head.bias [K]
 
+mdcsa (for each kernel of k taps a block j; a convolution's weight is [out, in, k], its last tap the newest)
+    embed.weight [H, P], embed.bias [H]; then times sqrt(H), plus `sinusoid.positions(T, H)`
+    for block j, under `blocks.j.`:
+        query, key: .weight [H, H, k], .bias [H]; causal, then tanh; the scores are divided by sqrt(H)
+        norm1.{weight, bias}
+        grn.expand.weight [4 H, H], .bias [4 H]; ELU; grn.mix.weight [4 H, 4 H], .bias [4 H];
+        grn.gate.weight [2 H, 4 H], .bias [2 H]: first half times sigmoid of the second half;
+        grn.norm.{weight, bias}
+        with the accelerometer also motion_query, motion_key, motion_norm, grn.context.weight [4 H, H]
+    join.weight [H, H, 3], join.bias [H]: stride L (L3: three tokens a step; L1: causal); norm.{weight, bias}
+    head.weight [K, H], head.bias [K]; with the accelerometer also embed_motion.weight [H, 3], .bias [H]
+
 statnet
     offset [6 P], gain [6 P]: (statistics - offset) * gain, measured, not learned
     hidden.weight [H, 6 P], hidden.bias [H], ReLU, head.weight [K, H], head.bias [K]
+
+with a CRF (mamba, mdcsa)
+    crf.transitions [K, K] from, to; crf.start [K]; crf.end [K]
 """
 
 from __future__ import annotations
@@ -30,8 +45,9 @@ import torch
 
 from tinyloc.errors import UsageError
 from tinyloc.models.base import RoomModel
-from tinyloc.models.config import Config, StatnetConfig, TransformerConfig
+from tinyloc.models.config import Config, MdcsaConfig, StatnetConfig, TransformerConfig
 from tinyloc.models.mamba import Mamba
+from tinyloc.models.mdcsa import Mdcsa
 from tinyloc.models.scaling import InputScaling
 from tinyloc.models.statistics import window_statistics
 from tinyloc.models.statnet import Statnet
@@ -43,6 +59,8 @@ def build(config: Config, dropout: float = 0.0) -> RoomModel:
 
     Raises UsageError where dropout is asked of a family that has none.
     """
+    if isinstance(config, MdcsaConfig):
+        return Mdcsa(config, dropout)
     if isinstance(config, TransformerConfig):
         return Transformer(config, dropout)
     if isinstance(config, StatnetConfig):
@@ -66,11 +84,19 @@ def fit(model: RoomModel, rssi: npt.NDArray[np.int8]) -> None:
 
 
 def inputs(
-    config: Config, scaling: InputScaling, rssi: npt.NDArray[np.int8]
+    config: Config,
+    scaling: InputScaling,
+    rssi: npt.NDArray[np.int8],
+    acceleration: npt.NDArray[np.float32] | None = None,
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """What a model of that shape is called on, for `rssi` [B, T, P] int8 dBm: the scaled signals [B, T, P],
-    or the statistics [B, 6 P] for a family that reads those.
+    or the statistics [B, 6 P] for a family that reads those; for a model with an accelerometer also the
+    `acceleration` [B, T, 3] in g. Raises UsageError where that is missing, or T is not the model's.
     """
+    if isinstance(config, MdcsaConfig) and config.accelerometer:
+        if acceleration is None:
+            raise UsageError("this model reads an accelerometer, and the recording has none")
+        return (scaling.apply(rssi), acceleration)
     if isinstance(config, StatnetConfig):
         return (window_statistics(rssi).astype(np.float32),)
     if isinstance(config, TransformerConfig) and rssi.shape[1] != config.steps:

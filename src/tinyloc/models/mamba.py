@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from tinyloc.models.base import RoomModel
 from tinyloc.models.config import MambaConfig, parameters, parameters_paper
+from tinyloc.models.crf import Crf
 from tinyloc.models.scan import scan_step, selective_scan
 
 __all__ = ["LayerState", "Mamba", "MambaConfig", "RMSNorm", "State", "parameters", "parameters_paper"]
@@ -121,6 +122,7 @@ class Mamba(RoomModel):
         self.embed = nn.Linear(config.access_points, config.hidden)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, config.rooms, bias=False)
+        self.crf = Crf(config.rooms) if config.crf else None
 
     def initial_state(self, batch: int) -> State:
         """All zeros: what a window that is reset, or a session, starts from."""

@@ -11,6 +11,7 @@ from tinyloc.errors import UsageError
 from tinyloc.learn.options import Augmentation, TrainOptions, model_config, record, resolve
 from tinyloc.learn.predict import predict
 from tinyloc.learn.score import macro_f1
+from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import streams
 from tinyloc.learn.train import train
 from tinyloc.models import families
@@ -152,3 +153,7 @@ def test_an_accelerometer_is_read_where_there_is_one():
     assert macro_f1(SETS.test.room, answers) > 0.8
     with pytest.raises(UsageError, match="accelerometer"):
         predict(trained, SETS.test)
+    still = dataclasses.replace(parts["train"], acceleration=np.zeros_like(parts["train"].acceleration))
+    moved, unmoved = (dataclasses.replace(SETS, **(parts | {"train": w})) for w in (parts["train"], still))
+    assert fingerprint(moved, options) != fingerprint(unmoved, options)
+    assert fingerprint(moved, SHORT) == fingerprint(unmoved, SHORT)

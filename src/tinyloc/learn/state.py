@@ -57,6 +57,8 @@ def fingerprint(sets: WindowSets, options: TrainOptions) -> str:
         digest.update(windows.rssi.tobytes())
         digest.update(windows.rooms_at.tobytes())
         digest.update(windows.room.tobytes())
+        if options.accelerometer and windows.acceleration is not None:
+            digest.update(windows.acceleration.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
     return digest.hexdigest()
 

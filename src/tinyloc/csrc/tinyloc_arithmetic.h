@@ -41,6 +41,27 @@ static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 #define TINYLOC_DSP 0
 #endif
 
+/* Tables, generated: their bytes are made in quant/tables.py alone. */
+extern const uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
+extern const uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
+
+/* r (Q15) and e with 1/sqrt(total) = r * 2^-15 * 2^-e. total 16..2^60. */
+int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e);
+
+/* 2^-(exponent * 2^-16) in Q15, 0..32767: a table for the fraction, a shift for the whole. exponent >= 0. */
+static inline int32_t tinyloc_power(int32_t exponent)
+{
+#if TINYLOC_DSP
+    uint32_t held;
+    __asm__("usat %0, #20, %1" : "=r"(held) : "r"(exponent));
+#else
+    const uint32_t held = exponent > 0xFFFFF ? 0xFFFFFU : (uint32_t)exponent; /* beyond it nothing is left */
+#endif
+    const uint32_t entry = tinyloc_exp2_table[(held >> 10) & 63U];
+    const uint32_t fall = (entry & 0xFFFFU) * (held & 1023U);
+    return (int32_t)(((entry - (fall << 6)) >> 16) >> (held >> 16));
+}
+
 /* value held within int16. */
 static inline int16_t tinyloc_clamp16(int32_t value)
 {

@@ -103,9 +103,4 @@ void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, i
 /* The index of the largest score, the first of equals. size 1..255. */
 uint8_t tinyloc_highest(const int16_t *scores, uint8_t size);
 
-/* ---------------------------------------------------------------------- tables, generated: do not edit */
-
-extern const uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
-extern const uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
-
 #endif

@@ -2,8 +2,7 @@
    even power of two, look 1/sqrt up, undo half the power. */
 #include "tinyloc_kernels.h"
 
-/* r (Q15) and e with 1/sqrt(total) = r * 2^-15 * 2^-e. total 16..2^60. */
-static int32_t inverse_root(uint64_t total, uint8_t *e)
+int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
 {
     uint8_t half = 0;
     while (half < 30 && (total >> (2 * half)) >= 4) { /* the largest half with 4^half <= total */
@@ -26,7 +25,7 @@ static int32_t inverse_root(uint64_t total, uint8_t *e)
             total += (uint32_t)((int32_t)x[i] * x[i]);                                                         \
         }                                                                                                      \
         uint8_t e;                                                                                             \
-        const int32_t root = inverse_root(total, &e);                                                          \
+        const int32_t root = tinyloc_inverse_root(total, &e);                                                  \
         const uint8_t shift = (uint8_t)(e + op->shift); /* 0..31, epsilon sees to the lower end */             \
         const int32_t half = (int32_t)(((uint32_t)1 << shift) >> 1);                                           \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \

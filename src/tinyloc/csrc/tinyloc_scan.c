@@ -1,20 +1,6 @@
 /* The selective scan of Mamba, one step: per channel and state one exponential, one state update, one read. */
 #include "tinyloc_kernels.h"
 
-/* 2^-(exponent * 2^-16) in Q15, 0..32767: a table for the fraction, a shift for the whole. exponent >= 0. */
-static inline int32_t exp2_negative(int32_t exponent)
-{
-#if TINYLOC_DSP
-    uint32_t held;
-    __asm__("usat %0, #20, %1" : "=r"(held) : "r"(exponent));
-#else
-    const uint32_t held = exponent > 0xFFFFF ? 0xFFFFFU : (uint32_t)exponent; /* beyond it nothing is left */
-#endif
-    const uint32_t entry = tinyloc_exp2_table[(held >> 10) & 63U];
-    const uint32_t fall = (entry & 0xFFFFU) * (held & 1023U);
-    return (int32_t)(((entry - (fall << 6)) >> 16) >> (held >> 16));
-}
-
 #define TINYLOC_SCAN(name, x_t)                                                                                \
     void name(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,       \
               const x_t *x, int16_t *y)                                                                        \
@@ -28,7 +14,7 @@ static inline int32_t exp2_negative(int32_t exponent)
             const int32_t u = tinyloc_requantise(step * input, op->u_multiplier, op->u_shift, 32767);          \
             int32_t read = 0;                                                                                  \
             for (const int16_t *b_n = b, *c_n = c, *end = b + states; b_n != end;) {                           \
-                const int32_t keep = exp2_negative((step * *decay++) >> decay_shift);                          \
+                const int32_t keep = tinyloc_power((step * *decay++) >> decay_shift);                          \
                 const int32_t next = tinyloc_clamp16((*h * keep + (u * *b_n++ + 16384)) >> 15);                \
                 *h++ = (int16_t)next;                                                                          \
                 read += next * *c_n++;                                                                         \

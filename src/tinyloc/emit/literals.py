@@ -17,9 +17,13 @@ _KEYWORDS = frozenset((
 ))  # fmt: skip
 
 
+TAKEN = frozenset(("arena", "memcpy", "memset", "result", "row", "sample", "state"))
+"""Names that the templates use themselves."""
+
+
 def identifier(name: str) -> str:
     """`name`, if C takes it as an identifier. Raises QuantisationError."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or name in _KEYWORDS:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or name in _KEYWORDS or name in TAKEN:
         raise QuantisationError(f"{name!r} cannot be a name in C")
     return name
 

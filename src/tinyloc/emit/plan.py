@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyloc.quant.graph import SAMPLE, Graph
+from tinyloc.quant.graph import SAMPLE, Collect, Graph
 
 ALIGNMENT = 4
 
@@ -12,12 +12,14 @@ ALIGNMENT = 4
 @dataclass(frozen=True)
 class Plan:
     """`offset`: tensor name -> byte in the arena. `bytes`: the arena's size, a multiple of 4.
+    `scratch`: bytes of 32-bit working memory, enough for each operator in its turn.
 
     The sample and the scores are the caller's and have no place here.
     """
 
     offset: dict[str, int]
     bytes: int
+    scratch: int
 
 
 def plan(graph: Graph) -> Plan:
@@ -39,12 +41,13 @@ def plan(graph: Graph) -> Plan:
     def root(name: str) -> str:
         return root(merged[name]) if name in merged else name
 
-    skipped = {SAMPLE, graph.output}
+    # rows that are collected lie in the state, the scores of a window too
+    skipped = {SAMPLE, graph.output} | {op.output for op in graph.operators if isinstance(op, Collect)}
     for position, operator in enumerate(graph.operators):
-        if not operator.in_place or operator.output in skipped:
+        if operator.output in skipped:
             continue
         size = graph.tensor(operator.output).bytes
-        for name in operator.inputs:
+        for name in (getattr(operator, field) for field in operator.overwrites):
             if name not in skipped and last[name] == position and graph.tensor(name).bytes == size:
                 merged[operator.output] = name
                 break
@@ -55,11 +58,12 @@ def plan(graph: Graph) -> Plan:
         place = root(name)
         start, stop = life.get(place, (first[name], last[name]))
         life[place] = (min(start, first[name]), max(stop, last[name]))
+    sizes = {name: _aligned(graph.tensor(name).bytes) for name in life}
     offset: dict[str, int] = {}
-    for place in sorted(life, key=lambda name: (-graph.tensor(name).bytes, life[name])):
-        size, (start, stop) = _aligned(graph.tensor(place).bytes), life[place]
+    for place in sorted(life, key=lambda name: (-sizes[name], life[name])):
+        size, (start, stop) = sizes[place], life[place]
         taken = sorted(
-            (offset[other], offset[other] + _aligned(graph.tensor(other).bytes))
+            (offset[other], offset[other] + sizes[other])
             for other in offset
             if life[other][0] <= stop and start <= life[other][1]
         )
@@ -70,8 +74,8 @@ def plan(graph: Graph) -> Plan:
             at = max(at, high)
         offset[place] = at
     places = {name: offset[root(name)] for name in first if name not in skipped}
-    total = max((places[name] + _aligned(graph.tensor(name).bytes) for name in places), default=ALIGNMENT)
-    return Plan(places, total)
+    scratch = max(operator.scratch(graph) for operator in graph.operators)
+    return Plan(places, max((at + sizes[name] for name, at in offset.items()), default=ALIGNMENT), scratch)
 
 
 def _aligned(size: int) -> int:

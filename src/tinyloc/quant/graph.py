@@ -40,6 +40,8 @@ from tinyloc.quant.window_operators import (
 )
 
 __all__ = [
+    "CLOCK",
+    "HELD",
     "INT32_MAX",
     "OPERATORS",
     "SAMPLE",
@@ -73,6 +75,9 @@ HELD = "held_scores"
 """The state in which a graph of windows keeps its last answer."""
 CLOCK = "clock"
 """The state in which it counts the steps of the window."""
+
+MOST_ELEMENTS = 65535
+"""Elements of a tensor: the C counts them in 16 bits."""
 
 OPERATORS: dict[str, type[Operator]] = {
     kind.__name__: kind
@@ -141,19 +146,15 @@ class Graph:
             raise QuantisationError("the integer graph uses one name twice")
         for tensor in self.tensors:
             largest = {8: 127, 16: 32767}.get(tensor.bits, 0)
-            if (
-                tensor.size < 1
-                or tensor.rows < 1
-                or not 1 <= tensor.limit <= largest
-                or not 0 < tensor.scale < np.inf
-            ):
+            sized = tensor.size >= 1 and tensor.rows >= 1 and tensor.rows * tensor.size <= MOST_ELEMENTS
+            sized = sized and 1 <= tensor.limit <= largest
+            if not sized or not 0 < tensor.scale < np.inf:
                 raise QuantisationError(f"tensor {tensor.name!r} has an impossible size, limit or scale")
         sample, scores = self.tensor(SAMPLE), self.tensor(self.output)
         if (sample.size, sample.rows, sample.bits) != (len(self.access_points), 1, 8):
             raise QuantisationError("the sample is not one int8 per access point")
-        if (scores.size, scores.rows, scores.bits) != (len(self.rooms), 1, 16) or not 1 <= len(
-            self.rooms
-        ) <= 255:
+        rooms = len(self.rooms)
+        if (scores.size, scores.rows, scores.bits) != (rooms, 1, 16) or not 1 <= rooms <= 255:
             raise QuantisationError("the scores are not one int16 per room, 255 rooms at most")
         if self.state not in ("reset", "carried") or self.window_steps < 1:
             raise QuantisationError(f"no window has {self.window_steps} steps and state {self.state!r}")
@@ -169,6 +170,10 @@ class Graph:
         windowed = self.windowed
         if windowed and (self.state == "carried" or self.output not in windowed):
             raise QuantisationError("a graph of windows starts each from zeros and answers when it is full")
+        for operator in self.operators:
+            late = windowed.intersection(operator.inputs)
+            if late and late != set(operator.inputs):
+                raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
         return self
 
     @property

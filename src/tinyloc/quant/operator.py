@@ -68,8 +68,8 @@ class Operator:
     """Base of all operators. `name` is unique and a valid C identifier."""
 
     name: str
-    in_place: ClassVar[bool] = True
-    """Whether the output may lie where an input of the same stored size lay that ends here."""
+    overwrites: ClassVar[tuple[str, ...]] = ()
+    """The fields that name inputs over which the output may be written, element by element."""
 
     @property
     def inputs(self) -> tuple[str, ...]:

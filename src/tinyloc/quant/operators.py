@@ -40,6 +40,7 @@ class Unary(Operator):
 
     x: str
     y: str
+    overwrites: ClassVar[tuple[str, ...]] = ("x",)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ class Linear(Unary):
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.uint8]
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -173,6 +174,7 @@ class Scan(Operator):
     skip_shift: int
     y_multiplier: int
     y_shift: int
+    overwrites: ClassVar[tuple[str, ...]] = ("x", "dt")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -221,6 +223,7 @@ class Multiply(Operator):
     y: str
     multiplier: int
     shift: int
+    overwrites: ClassVar[tuple[str, ...]] = ("a", "b")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -247,6 +250,7 @@ class Add(Operator):
     a_multiplier: int
     b_multiplier: int
     shift: int
+    overwrites: ClassVar[tuple[str, ...]] = ("a", "b")
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Reference(WindowOperators):
         method = getattr(self, f"_{type(operator).__name__.lower()}")
         result = method(operator, values, states)
         limit = self.graph.tensor(operator.output).limit
-        if self.checking and isinstance(operator, Lookup):
+        if self.checking and isinstance(operator, (Lookup, Collect)):
             limit = self.graph.tensor(operator.output).magnitude
         if self.checking and np.abs(result).max(initial=0) > limit:
             raise QuantisationError(f"operator {operator.name!r} left its output's limit of {limit}")

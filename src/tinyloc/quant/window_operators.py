@@ -37,7 +37,7 @@ LEAF = 0xFFFF
 class Collect(Unary):
     """Keeps x of every step of the window: row t of y is x at step t. y lies in the state itself."""
 
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def state(self, graph: Graph) -> State:
         y = graph.tensor(self.y)
@@ -111,7 +111,7 @@ class Attention(Operator):
     score_shift: int
     y_multiplier: int
     y_shift: int
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ class MeanRows(Unary):
 
     multiplier: int
     shift: int
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -159,7 +159,7 @@ class MeanRows(Unary):
 class LastRow(Unary):
     """y = the last row of x."""
 
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -182,7 +182,7 @@ class Conv(Unary):
     taps: int
     stride: int
     past: int
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -205,7 +205,7 @@ class Interleave(Operator):
     b: str
     c: str
     y: str
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -235,7 +235,7 @@ class Viterbi(Unary):
     transitions: npt.NDArray[np.int16]
     start: npt.NDArray[np.int16]
     end: npt.NDArray[np.int16]
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def scratch(self, graph: Graph) -> int:
         return 8 * graph.tensor(self.x).size
@@ -260,7 +260,7 @@ class Statistics(Unary):
     -120 dBm. The same integers as `models.statistics`, made without a division.
     """
 
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -299,7 +299,7 @@ class Forest(Unary):
     left: npt.NDArray[np.uint16]
     right: npt.NDArray[np.uint16]
     roots: npt.NDArray[np.uint16]
-    in_place: ClassVar[bool] = False
+    overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)

@@ -1,0 +1,110 @@
+/* Rows of a window: collecting them, and what treats each element or each row on its own. */
+#include "tinyloc_window.h"
+
+#define TINYLOC_COLLECT(name, value_t)                                                                         \
+    void name(value_t *rows, uint16_t at, uint16_t size, const value_t *x)                                     \
+    {                                                                                                          \
+        value_t *row = rows + (uint32_t)at * size;                                                             \
+        for (uint16_t i = 0; i < size; i++) {                                                                  \
+            row[i] = x[i];                                                                                     \
+        }                                                                                                      \
+    }
+
+TINYLOC_COLLECT(tinyloc_collect_16, int16_t)
+TINYLOC_COLLECT(tinyloc_collect_8, int8_t)
+
+void tinyloc_position(const int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < count; i++) {
+        y[i] = tinyloc_clamp((int32_t)x[i] + table[i], limit);
+    }
+}
+
+void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y)
+{
+    const uint16_t size = op->size;
+    const int32_t half_gain = (int32_t)1 << (op->gain_shift - 1);
+    for (uint16_t row = 0; row < op->rows; row++, x += size, y += size) {
+        int32_t sum = 0;
+        for (uint16_t i = 0; i < size; i++) {
+            sum += x[i];
+        }
+        const int32_t mean = tinyloc_requantise(sum, op->mean_multiplier, op->mean_shift, 32767);
+        uint64_t total = op->epsilon;
+        for (uint16_t i = 0; i < size; i++) {
+            const int32_t d = x[i] - mean;
+            total += (uint64_t)((int64_t)d * d);
+        }
+        uint8_t e;
+        const int32_t root = tinyloc_inverse_root(total, &e);
+        const uint8_t shift = (uint8_t)(e + op->shift);
+        const int64_t half = (int64_t)(((uint64_t)1 << shift) >> 1);
+        for (uint16_t i = 0; i < size; i++) {
+            const int32_t d = x[i] - mean;
+            const int32_t normal = tinyloc_shift_clamp((int64_t)d * root + half, shift, 32767);
+            y[i] = tinyloc_clamp((normal * op->gain[i] + op->bias[i] + half_gain) >> op->gain_shift, op->limit);
+        }
+    }
+}
+
+void tinyloc_mean_rows(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t shift, int16_t limit,
+                       const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < size; i++) {
+        int32_t sum = 0;
+        for (uint16_t row = 0; row < rows; row++) {
+            sum += x[(uint32_t)row * size + i];
+        }
+        y[i] = tinyloc_requantise(sum, multiplier, shift, limit);
+    }
+}
+
+void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y)
+{
+    const int16_t *last = x + (uint32_t)(rows - 1) * size;
+    for (uint16_t i = 0; i < size; i++) {
+        y[i] = last[i];
+    }
+}
+
+void tinyloc_rows_conv_16(const tinyloc_rows_conv *op, const int16_t *x, int16_t *y)
+{
+    const uint16_t inputs = op->inputs, taps = op->taps;
+    for (uint16_t row = 0; row < op->rows; row++) {
+        const int32_t oldest = (int32_t)row * op->stride - op->past;
+        /* the taps that lie inside the window are neighbours in memory, so they make one dot product */
+        const int32_t first = oldest < 0 ? -oldest : 0;
+        const int32_t beyond = oldest + taps - op->x_rows;
+        const int32_t count = (taps - first - (beyond > 0 ? beyond : 0)) * inputs;
+        const int16_t *seen = x + (oldest + first) * inputs;
+        const int8_t *weight = op->weight + first * inputs;
+        for (uint16_t o = 0; o < op->outputs; o++, weight += (uint32_t)taps * inputs) {
+            int32_t sum = op->bias[o];
+            for (int32_t i = 0; i < count; i++) {
+                sum += (int32_t)weight[i] * seen[i];
+            }
+            *y++ = tinyloc_requantise(sum, op->multiplier[o], op->shift[o], op->limit);
+        }
+    }
+}
+
+void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const int16_t *b, const int16_t *c,
+                        int16_t *y)
+{
+    for (uint16_t row = 0; row < rows; row++) {
+        for (uint8_t part = 0; part < 3; part++) {
+            const int16_t *from = (part == 0 ? a : part == 1 ? b : c) + (uint32_t)row * size;
+            for (uint16_t i = 0; i < size; i++) {
+                *y++ = from[i];
+            }
+        }
+    }
+}
+
+void tinyloc_standardise_16(const tinyloc_standardise *op, const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < op->size; i++) {
+        const int32_t centred = (int32_t)x[i] - op->offset[i];
+        y[i] = tinyloc_requantise(centred, op->multiplier[i], op->shift[i], op->limit);
+    }
+}

@@ -1,0 +1,110 @@
+/* The operators of a whole window: they run once, when its last step has come. Rows lie one after the other.
+   Same rules as in tinyloc_kernels.h. */
+#ifndef TINYLOC_WINDOW_H
+#define TINYLOC_WINDOW_H
+
+#include "tinyloc_arithmetic.h"
+
+/* ---------------------------------------------------------------- constants of the operators, in flash */
+
+/* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, bias within 2^29, gain_shift 1..29. */
+typedef struct {
+    const int16_t *gain;
+    const int32_t *bias;
+    uint64_t epsilon;
+    int32_t mean_multiplier;
+    uint16_t rows, size;
+    uint8_t mean_shift, gain_shift;
+    int8_t shift;
+    int16_t limit;
+} tinyloc_layer_norm;
+
+typedef struct {
+    int32_t score_multiplier, y_multiplier;
+    uint16_t rows, others, size, heads;
+    uint8_t score_shift, y_shift;
+    int16_t limit;
+} tinyloc_attention;
+
+/* weight [outputs][taps * inputs], tap by tap, oldest first. */
+typedef struct {
+    const int8_t *weight;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    uint16_t x_rows, rows, inputs, outputs, taps, stride, past;
+    int16_t limit;
+} tinyloc_rows_conv;
+
+/* transitions [rooms][rooms] from, to. */
+typedef struct {
+    const int16_t *transitions;
+    const int16_t *start;
+    const int16_t *end;
+    uint16_t rows, rooms;
+    int16_t limit;
+} tinyloc_viterbi;
+
+typedef struct {
+    const int16_t *offset;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    uint16_t size;
+    int16_t limit;
+} tinyloc_standardise;
+
+/* A node with feature 65535 is a leaf: left is its room, right the weight that it adds. */
+typedef struct {
+    const uint16_t *feature;
+    const int16_t *threshold;
+    const uint16_t *left;
+    const uint16_t *right;
+    const uint16_t *roots;
+    uint16_t trees, rooms;
+} tinyloc_forest;
+
+/* ------------------------------------------------------------------------------------------- operators */
+
+/* rows[at] = x. */
+void tinyloc_collect_16(int16_t *rows, uint16_t at, uint16_t size, const int16_t *x);
+void tinyloc_collect_8(int8_t *rows, uint16_t at, uint16_t size, const int8_t *x);
+
+/* y = clamp(x + table), count elements. x and y may be the same. */
+void tinyloc_position(const int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y);
+
+/* y = (x - mean) / deviation * gain + bias, row by row. x and y may be the same. */
+void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
+
+/* q, y [rows][size], k, v [others][size]; scratch holds 4 bytes for each of the others. y apart from all. */
+void tinyloc_attention_16(const tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,
+                          const int16_t *v, int16_t *y);
+
+/* y = clamp(requantise(sum over rows)). */
+void tinyloc_mean_rows(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t shift, int16_t limit,
+                       const int16_t *x, int16_t *y);
+
+/* y = the last of the rows. */
+void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y);
+
+/* Convolution over rows; rows outside the window count as 0. */
+void tinyloc_rows_conv_16(const tinyloc_rows_conv *op, const int16_t *x, int16_t *y);
+
+/* y has a row of a, of b and of c in turn. */
+void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const int16_t *b, const int16_t *c,
+                        int16_t *y);
+
+/* scratch holds 8 bytes for each room. */
+void tinyloc_viterbi_16(const tinyloc_viterbi *op, int32_t *scratch, const int16_t *x, int16_t *y);
+
+/* Six statistics of each point: y [6][points]. rows 1..256. */
+void tinyloc_statistics(uint16_t rows, uint16_t points, const int8_t *x, int16_t *y);
+
+/* y = clamp(requantise(x - offset)), each element by its own numbers. x and y may be the same. */
+void tinyloc_standardise_16(const tinyloc_standardise *op, const int16_t *x, int16_t *y);
+
+/* Votes of all trees; lowering proved that every path leads down and that the scores fit. */
+void tinyloc_forest_16(const tinyloc_forest *op, const int16_t *x, int16_t *y);
+
+extern const uint16_t tinyloc_reciprocal_table[65]; /* 1 / (1 + i/64), Q15; generated */
+
+#endif

@@ -1,0 +1,223 @@
+"""The operators of a whole window: random graphs of them in C against the reference, to the bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import any_bytes, records, signal
+
+from tinyloc.device.boards import find_board
+from tinyloc.device.host import build_host
+from tinyloc.device.tiers import find_tier
+from tinyloc.emit import emit
+from tinyloc.quant.graph import (
+    Attention,
+    Collect,
+    Conv,
+    Curve,
+    Forest,
+    Graph,
+    Interleave,
+    LastRow,
+    LayerNorm,
+    Linear,
+    Lookup,
+    MeanRows,
+    Operator,
+    Position,
+    Standardise,
+    Statistics,
+    Tensor,
+    Viterbi,
+)
+from tinyloc.quant.lower import factor
+from tinyloc.quant.reference import Reference, answers
+from tinyloc.quant.storage import from_bytes, to_bytes
+from tinyloc.quant.tables import curve_table
+
+STEPS, ROOMS = 9, 4
+FILL = np.where(np.arange(-128, 128) == -128, -120, np.arange(-128, 128)).astype(np.int8)
+
+
+def rows_of(
+    rng: np.random.Generator, out: int, wide: float, reach: float = 2**20
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bias, multiplier and shift for `out` rows, some with shifts on either side of 32."""
+    pairs = [factor(wide * 2.0 ** rng.uniform(-3, 1), "any") for _ in range(out)]
+    bias = rng.integers(-int(reach), int(reach), out)
+    return (
+        bias.astype(np.int32),
+        np.array([m for m, _ in pairs], np.int32),
+        np.array([s for _, s in pairs], np.uint8),
+    )
+
+
+def linear(rng: np.random.Generator, name: str, x: Tensor, y: Tensor) -> Linear:
+    """Random weights that neither overflow nor saturate all the time."""
+    weight = rng.integers(-127, 128, (y.size, x.size), dtype=np.int8)
+    reach = x.magnitude * 60 * x.size**0.5
+    return Linear(name, x.name, y.name, weight, *rows_of(rng, y.size, y.limit / reach, reach))
+
+
+def attention_graph(seed: int) -> Graph:
+    """Sample, embedding, collected; position, norm, attention, convolution and Viterbi over the rows."""
+    rng = np.random.default_rng(seed)
+    P, H, heads = int(rng.integers(1, 7)), int(rng.choice([4, 8, 12])), int(rng.choice([1, 2, 4]))
+    narrow = int((2**31 - 1) // (H // heads)) ** 0.5
+    limit = min(32767, int(narrow))
+
+    def window(name: str, size: int = H, limit: int = 32767, rows: int = STEPS) -> Tensor:
+        return Tensor(name, size, 16, limit, 2**-12, rows)
+
+    tensors = [
+        Tensor("sample", P, 8, 127, 1.0), Tensor("signal", P, 8, 127, 1.0), Tensor("x", H, 16, 32767, 2**-12),
+        window("rows"), window("placed"), window("normed"),
+        window("q", limit=limit), window("k", limit=limit),
+        window("v"), window("mixed"), window("bent"), window("three", rows=3 * STEPS), window("one"),
+        window("emissions", ROOMS), Tensor("scores", ROOMS, 16, 32767, 2**-12),
+    ]  # fmt: skip
+    by = {tensor.name: tensor for tensor in tensors}
+    gain_shift = int(rng.integers(12, 16))
+    conv_weight = rng.integers(-127, 128, (H, 3 * H), dtype=np.int8)
+    causal = rng.integers(-127, 128, (H, 4 * H), dtype=np.int8)
+    score, y = factor(2.0 ** rng.uniform(-16, -6) * 65536 * 2**-8, "s"), factor(2.0**-15, "y")
+    operators: list[Operator] = [
+        Lookup("lookup", "sample", "signal", FILL),
+        linear(rng, "embed", by["signal"], by["x"]),
+        Collect("gate", "x", "rows"),
+        Position("position", "rows", "placed", rng.integers(-9000, 9000, (STEPS, H)).astype(np.int16)),
+        LayerNorm(
+            "norm", "placed", "normed", int(rng.integers(16, 5000)), int(rng.integers(-2, 3)),
+            *factor(1 / H, "m"),
+            rng.integers(-16383, 16384, H).astype(np.int16),
+            rng.integers(-(2 ** (gain_shift + 11)), 2 ** (gain_shift + 11), H).astype(np.int32), gain_shift,
+        ),
+        linear(rng, "query", by["normed"], by["q"]),
+        Conv("key", "normed", "k", causal, *rows_of(rng, H, limit / (32767 * 60 * (4 * H) ** 0.5)), 4, 1, 3),
+        linear(rng, "value", by["normed"], by["v"]),
+        Attention("attention", "q", "k", "v", "mixed", heads, *score, *y),
+        Curve("bend", "mixed", "bent", "elu", curve_table("elu", 2**-12, 2**-12, 32767)),
+        Interleave("braid", "bent", "normed", "mixed", "three"),
+        Conv("back", "three", "one", conv_weight, *rows_of(rng, H, 1 / (60 * (3 * H) ** 0.5)), 3, 3, 0),
+        linear(rng, "head", by["one"], by["emissions"]),
+        Viterbi(
+            "path", "emissions", "scores", rng.integers(-900, 900, (ROOMS, ROOMS)).astype(np.int16),
+            rng.integers(-900, 900, ROOMS).astype(np.int16), rng.integers(-900, 900, ROOMS).astype(np.int16),
+        ),
+    ]  # fmt: skip
+    return graph(P, tensors, operators, "scores")
+
+
+def statistics_graph(seed: int) -> Graph:
+    """Samples collected; their statistics, standardised; a row of weights for each room."""
+    rng = np.random.default_rng(seed)
+    P = int(rng.integers(1, 6))
+    F = 6 * P
+    tensors = [*facts(P), Tensor("even", F, 16, 32767, 2**-12), Tensor("scores", ROOMS, 16, 32767, 1.0)]
+    by = {tensor.name: tensor for tensor in tensors}
+    pairs = [factor(2.0 ** rng.uniform(-3, 1), "s") for _ in range(F)]
+    offset = np.concatenate([rng.integers(-12000, -6000, 3 * P), rng.integers(0, 9000, 3 * P)])
+    operators: list[Operator] = [
+        Collect("gate", "sample", "rows"),
+        Statistics("statistics", "rows", "facts"),
+        Standardise(
+            "standard",
+            "facts",
+            "even",
+            offset.astype(np.int16),
+            np.array([m for m, _ in pairs], np.int32),
+            np.array([s for _, s in pairs], np.uint8),
+        ),
+        linear(rng, "head", by["even"], by["scores"]),
+    ]
+    return graph(P, tensors, operators, "scores")
+
+
+def forest_graph(seed: int) -> Graph:
+    """Samples collected; their statistics; trees that split where dBm lie."""
+    rng = np.random.default_rng(seed)
+    P, inner, leaves = 3, 31, 32
+    tensors = [*facts(P), Tensor("scores", ROOMS, 16, 32767, 1.0)]
+    feature = np.concatenate([rng.integers(0, 3 * P, inner), np.full(leaves, 0xFFFF)])
+    left = np.concatenate([2 * np.arange(inner) + 1, rng.integers(0, ROOMS, leaves)])
+    right = np.concatenate([2 * np.arange(inner) + 2, rng.integers(0, 300, leaves)])
+    forest = Forest(
+        "forest",
+        "facts",
+        "scores",
+        feature.astype(np.uint16),
+        rng.integers(-95 * 128, -55 * 128, inner + leaves).astype(np.int16),
+        left.astype(np.uint16),
+        right.astype(np.uint16),
+        np.array([0, 1, 2, 5, 0], np.uint16),
+    )
+    operators = [Collect("gate", "sample", "rows"), Statistics("statistics", "rows", "facts"), forest]
+    return graph(P, tensors, operators, "scores")
+
+
+def facts(points: int) -> list[Tensor]:
+    """The tensors from the sample to its statistics."""
+    return [
+        Tensor("sample", points, 8, 127, 1.0),
+        Tensor("rows", points, 8, 127, 1.0, STEPS),
+        Tensor("facts", 6 * points, 16, 32767, 1.0),
+    ]
+
+
+def rows_graph(seed: int) -> Graph:
+    """Mean over rows and the last row."""
+    rng = np.random.default_rng(seed)
+    P, H = 3, 5
+    tensors = [
+        Tensor("sample", P, 8, 127, 1.0), Tensor("x", H, 16, 32767, 2**-12),
+        Tensor("rows", H, 16, 32767, 2**-12, STEPS),
+        Tensor("wide", ROOMS, 16, 32767, 2**-12, STEPS), Tensor("scores", ROOMS, 16, 32767, 2**-12),
+    ]  # fmt: skip
+    by = {tensor.name: tensor for tensor in tensors}
+    last: Operator = LastRow("last", "wide", "scores")
+    if seed % 2:
+        last = MeanRows("mean", "wide", "scores", *factor(1 / STEPS, "m"))
+    operators = [
+        linear(rng, "embed", by["sample"], by["x"]), Collect("gate", "x", "rows"),
+        linear(rng, "widen", by["rows"], by["wide"]), last,
+    ]  # fmt: skip
+    return graph(P, tensors, operators, "scores")
+
+
+def graph(points: int, tensors: list[Tensor], operators: list[Operator], output: str) -> Graph:
+    """A checked graph with made-up names."""
+    names = tuple(f"ap{i}" for i in range(points)), tuple(f"room{i}" for i in range(ROOMS))
+    return Graph(
+        "test", "H1L1", *names, STEPS, 0.2, "reset", tuple(tensors), tuple(operators), output
+    ).check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("make", [attention_graph, statistics_graph, forest_graph, rows_graph])
+def test_c_equals_the_reference(make: object, seed: int, tmp_path: Path) -> None:
+    made: Graph = make(seed)  # type: ignore[operator]
+    points = len(made.access_points)
+    rssi = np.concatenate([signal(30, STEPS, points, seed), any_bytes(30, STEPS, points, seed)])
+    scores = Reference(made, check=True).run(rssi)
+    assert len(np.unique(scores[:, -1])) > 12, "a test on constants would prove nothing"
+    emit(made, tmp_path / "c")
+    assert build_host(tmp_path / "c", tmp_path / "host", sanitize=True).run(records(rssi)) == answers(scores)
+    assert to_bytes(from_bytes(to_bytes(made))) == to_bytes(made)
+
+
+@pytest.mark.parametrize("make", [attention_graph, statistics_graph])
+def test_on_a_cortex_m4(make: object, tmp_path: Path) -> None:
+    made: Graph = make(7)  # type: ignore[operator]
+    rssi = any_bytes(25, STEPS, len(made.access_points), 7)
+    emit(made, tmp_path / "c")
+    tier = find_tier("pip")
+    firmware = tier.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=32 * 1024)
+    assert tier.run(firmware, records(rssi), count_records=18).answers == answers(Reference(made).run(rssi))
+
+
+def test_the_answer_stands_until_the_next_window() -> None:
+    made = rows_graph(0)
+    scores = Reference(made).run(signal(5, 2 * STEPS, 3))
+    assert not scores[:, : STEPS - 1].any()
+    assert (scores[:, STEPS - 1 : 2 * STEPS - 1] == scores[:, STEPS - 1 : STEPS]).all()
+    assert np.array_equal(scores[:, -1], Reference(made).run(signal(5, 2 * STEPS, 3)[:, STEPS:])[:, -1])

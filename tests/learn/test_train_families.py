@@ -25,8 +25,8 @@ SHORT = TrainOptions(
 OPTIONS = [
     dataclasses.replace(SHORT, family="transformer", hidden=16),
     dataclasses.replace(SHORT, family="statnet", hidden=16),
-    dataclasses.replace(SHORT, family="mdcsa", hidden=8, rate=1e-2),
-    dataclasses.replace(SHORT, family="mdcsa", hidden=4, layers=3, rate=1e-2, crf=True),
+    dataclasses.replace(SHORT, family="mdcsa", hidden=8),
+    dataclasses.replace(SHORT, family="mdcsa", hidden=4, layers=3, crf=True),
     dataclasses.replace(SHORT, hidden=4, state_size=4, crf=True),
 ]
 

@@ -51,7 +51,7 @@ class Augmentation:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
 
 
-RATES: Final = {"mamba": 1e-2, "mdcsa": 3e-3, "transformer": 3e-3, "statnet": 1e-2}
+RATES: Final = {"mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2}
 """Each family's rate of AdamW, where nothing else is asked."""
 
 DROPOUTS: Final = {"mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0}

@@ -26,7 +26,7 @@ def test_no_two_living_tensors_overlap(
 
 
 def test_a_scan_never_writes_over_b_or_c() -> None:
-    """With as many channels as states all operands have one size; here its input and step are needed later."""
+    """All operands have one size when E is N; here its input and its step are still needed behind it."""
     _, checkpoint = mamba(8, 1)
     graph = lower(checkpoint, signal(20, 20, 6))
     at = next(i for i, op in enumerate(graph.operators) if isinstance(op, Scan))

@@ -53,13 +53,17 @@ def silent_session(table: Table) -> Table:
 
 
 SPOILT = {
-    "no time column": (cell(0, 0, "when"), ("line 1", "'time'", "option time")),
+    "no time column": (cell(0, 0, "when"), ("line 1", "'time'", "--time")),
     "a column half text": (half_text, ("line 452", "column 'ap2'", "'weak'", "450 such cells", "Mend")),
     "time that is text": (cell(7, 0, "noon"), ("line 8", "column 'time'", "'noon'", "time")),
+    "time that is text in every row": (
+        column(0, "yesterday"),
+        ("line 2", "column 'time'", "'yesterday'", "900 such cells", "ISO 8601", "--time-unit"),
+    ),
     "time backwards": (cell(9, 0, "0.3"), ("line 10", "column 'time'", "'0.3'", "backwards", "Sort")),
     "RSSI of +42": (cell(5, 2, "42"), ("line 6", "column 'ap2'", "42", "-127..20 dBm", "Empty")),
     "RSSI of -500": (cell(6, 1, "-500"), ("line 7", "column 'ap1'", "-500", "-127..20 dBm", "Empty")),
-    "all NaN": (all_nan, ("no access point is heard", "900 rows", "access_points")),
+    "all NaN": (all_nan, ("no access point is heard", "900 rows", "--access-points")),
     "one room only": (column(4, "hall"), ("only 'hall'", "column 'room'", "two rooms")),
     "no room at all": (column(4, ""), ("no room at all", "column 'room'", "Fill the column")),
     "a room that only tests": (

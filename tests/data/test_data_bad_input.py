@@ -45,12 +45,12 @@ def test_the_sound_file_is_read(own: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (set_cell(0, 0, "when"), ["line 1", "'time'", "option time"]),
+        (set_cell(0, 0, "when"), ["line 1", "'time'", "--time"]),
         (set_cell(7, 1, "weak"), ["line 8", "column 'ap1'", "value 'weak'", "not a number"]),
         (set_cell(7, 0, "yesterday"), ["line 8", "column 'time'", "value 'yesterday'"]),
         (set_cell(7, 0, ""), ["line 8", "column 'time'", "no time"]),
         (set_cell(9, 0, "0.1"), ["line 10", "column 'time'", "value '0.1'", "backwards", "'s1'"]),
-        (set_cell(5, 2, "42"), ["line 6", "column 'ap2'", "42", "-127..20 dBm", "not_heard"]),
+        (set_cell(5, 2, "42"), ["line 6", "column 'ap2'", "42", "-127..20 dBm", "--not-heard"]),
         (set_cell(5, 2, "-500"), ["line 6", "column 'ap2'", "-500", "-127..20 dBm"]),
         (set_cell(5, 2, "inf"), ["line 6", "column 'ap2'", "inf"]),
         (set_cell(3, 4, ""), ["line 4", "column 'session'", "no name"]),
@@ -67,11 +67,59 @@ def test_a_spoilt_table(tmp_path: Path, change: Callable[[Table], Table], said: 
         assert part in text
 
 
+def every_row(column: int, value: Callable[[str], str]) -> Table:
+    table = rows()
+    for row in table[1:]:
+        row[column] = value(row[column])
+    return table
+
+
+@pytest.mark.parametrize("value", ["yesterday", "10:00", "2024-05-01T10:00+Z", "1.2.3"])
+def test_times_of_no_known_form(tmp_path: Path, value: str) -> None:
+    text = complaint(write(tmp_path / "a.csv", every_row(0, lambda _: value)))
+    for part in ("a.csv, line 2, column 'time'", repr(value), "600 such cells", "ISO 8601", "--time-unit"):
+        assert part in text
+
+
+def test_one_time_of_no_known_form_among_sound_ones(tmp_path: Path) -> None:
+    table = every_row(0, lambda seconds: f"2024-05-01 10:00:{float(seconds):06.3f}"[:23])
+    table[1][0] = "yesterday"
+    text = complaint(write(tmp_path / "a.csv", table[:200]))
+    assert "line 2, column 'time', value 'yesterday': not a time" in text
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "line", "mended"),
+    [
+        (0, lambda cell: cell.replace(".", ","), 2, "0.0"),
+        (1, lambda cell: f"{cell},5", 2, ".5"),
+    ],
+)
+def test_a_decimal_comma_is_named(
+    tmp_path: Path, column: int, change: Callable[[str], str], line: int, mended: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(";".join(row) for row in every_row(column, change)) + "\n")
+    text = complaint(path)
+    assert f"line {line}, column {rows()[0][column]!r}" in text
+    assert "decimal comma" in text
+    assert f"{mended}, with a point" in text
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "(1 such cell)"), (2, "(2 such cells)")])
+def test_counts_agree_with_what_is_counted(tmp_path: Path, count: int, said: str) -> None:
+    table = rows()
+    for row in table[5 : 5 + count]:
+        row[2] = "42"
+    assert said in complaint(write(tmp_path / "a.csv", table))
+    assert "1 sample;" in complaint(write(tmp_path / "b.csv", rows()[:2]))
+
+
 def test_all_not_heard(tmp_path: Path) -> None:
     table = rows()
     for row in table[1:]:
         row[1] = row[2] = "nan"
-    assert "no access point is heard in any of the 600 rows" in complaint(write(tmp_path / "a.csv", table))
+    assert "no access point is heard in 600 rows" in complaint(write(tmp_path / "a.csv", table))
 
 
 def test_a_session_where_nothing_is_heard(tmp_path: Path) -> None:
@@ -195,12 +243,14 @@ def test_data_that_are_not_here(tmp_path: Path) -> None:
 
 
 def test_options_that_cannot_be(own: Path) -> None:
-    assert "steps=0" in complaint(own, steps=0)
+    assert "--with steps=0" in complaint(own, steps=0)
     assert "hop=1.5" in complaint(own, hop=1.5)
     assert "no option 'stepps'. Did you mean 'steps'" in complaint(own, stepps=3)
     assert "is not a number" in complaint(own, not_heard="none")
-    assert "time_unit=years" in complaint(own, time_unit="years")
+    assert "--time-unit years" in complaint(own, time_unit="years")
     assert "no train window" in complaint(own, steps=500)
-    assert "floors is 3" in complaint("house", floors=3)
+    assert "--with floors=3" in complaint("house", floors=3)
+    assert "--with minutes=5 is not possible; expected 11..2304" in complaint("house", minutes=5)
+    assert "--with house_seed=-1" in complaint("house", house_seed=-1)
     assert "'ap9'" in complaint(own, access_points="ap1,ap9")
     assert "three columns" in complaint(own, acceleration="ap1,ap2")

@@ -326,7 +326,7 @@ def test_unknown_tags_and_access_points_are_left_out_and_said(data: Path) -> Non
     assert living.room is not None
     assert set(living.room) == {"hall", "kitchen", ""}
     assert any("20 annotations with tags that are in no room (999)" in note for note in material.notes)
-    assert any("1 packets of access points that the metadata lack" in note for note in material.notes)
+    assert any("1 packet of access points that the metadata lack" in note for note in material.notes)
 
 
 def test_access_points_are_known_by_their_address(data: Path) -> None:
@@ -340,7 +340,7 @@ def test_access_points_are_known_by_their_address(data: Path) -> None:
 def test_impossible_readings_are_dropped_and_said(data: Path) -> None:
     path = data / "byrne/house_A/experiments/living_1/rx_wearable_data.dat"
     path.write_text(path.read_text() + f"{stamp(4001)},1,1,99\n")
-    assert any("1 packets of living_1 of +99 dBm" in n for n in load_windows("byrne:A", data_dir=data).notes)
+    assert any("1 packet of living_1 of +99 dBm" in n for n in load_windows("byrne:A", data_dir=data).notes)
 
 
 # --- bad files ---------------------------------------------------------------------------------------------

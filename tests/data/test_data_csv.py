@@ -74,7 +74,7 @@ def test_milliseconds_taken_for_seconds_are_noticed(tmp_path: Path) -> None:
     for row in table[1:]:
         row[0] = str(round(float(row[0]) * 1000))
     _, notes = read(write(tmp_path / "a.csv", table), {})
-    assert "set time_unit=ms" in notes[0]
+    assert "say --time-unit ms" in notes[0]
 
 
 def test_parquet_with_dates_and_nulls(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_rows_of_equal_time_are_joined_and_counted(tmp_path: Path) -> None:
     (recording, *_), notes = read(write(tmp_path / "a.csv", table), {})
     assert len(recording) == 199
     assert recording.rssi[0].tolist() == [-40, -41]
-    assert notes == ("1 rows had the time of the row before them and were joined with it.",)
+    assert notes == ("1 row had the time of the row before it and was joined with it.",)
 
 
 def test_packet_by_packet_rows_get_a_grid_of_their_own(tmp_path: Path) -> None:
@@ -106,6 +106,27 @@ def test_packet_by_packet_rows_get_a_grid_of_their_own(tmp_path: Path) -> None:
     sets = load_windows(str(write(tmp_path / "a.csv", table)))
     assert sets.train.seconds_per_step == 0.2
     assert "packets" in sets.notes[0]
+
+
+def test_readings_of_0_are_doubted(tmp_path: Path) -> None:
+    table = rows()
+    assert read(write(tmp_path / "a.csv", table), {})[1] == ()
+    table[4][1] = table[5][1] = "0"
+    path = write(tmp_path / "a.csv", table)
+    (note,) = read(path, {})[1]
+    assert "2 readings of exactly 0 dBm" in note
+    assert "--not-heard 0" in note
+    assert read(path, {"not_heard": 0})[1] == ()
+
+
+@pytest.mark.parametrize(("gravity", "doubted"), [("1.0", False), ("9.8", True), ("0.98", False)])
+def test_acceleration_in_metres_is_doubted(tmp_path: Path, gravity: str, doubted: bool) -> None:
+    table = [[*row, "0.1", "", gravity] if at % 7 == 3 else [*row, "0.1", "0", gravity]
+             for at, row in enumerate(rows())]  # fmt: skip
+    table[0][-3:] = ["ax", "ay", "az"]
+    notes = read(write(tmp_path / "a.csv", table), {})[1]
+    assert bool(notes) == doubted
+    assert all("looks like m/s^2" in note for note in notes)
 
 
 def test_a_number_that_means_not_heard(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tinyloc.data.sources import csv as own
 from tinyloc.data.sources.base import Options, nearest, number, refuse_unknown
 from tinyloc.data.splits import Material, Protocol, build_sets
 from tinyloc.data.windows import WindowSets
+from tinyloc.data.words import flag
 from tinyloc.errors import DataError, UsageError
 
 PROTOCOL_OPTIONS = {
@@ -101,8 +102,8 @@ def _changed(protocol: Protocol, options: Options) -> Protocol:
         least = 1 if name in ("steps", "hop") else 0
         if not least <= value < 1e9 or (name in _WHOLE and value != int(value)):
             kind = "a whole number" if name in _WHOLE else "a number"
-            raise UsageError(f"{name}={options[name]} is not possible; expected {kind}, {least} or more")
+            raise UsageError(f"{flag(name, options[name])} is not possible; expected {kind}, {least} or more")
         if protocol.seconds_per_step == 0 and not (name in ("hop", "train_hop") or value == protocol.steps):
-            raise UsageError(f"{name} cannot be set: each row of this data set is a window of its own")
+            raise UsageError(f"{flag(name)} cannot be set: each row of this data set is a window of its own")
         changes[name] = int(value) if name in _WHOLE else value
     return replace(protocol, **changes)  # type: ignore[arg-type]

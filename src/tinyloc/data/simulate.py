@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from tinyloc.data.floorplan import FLOOR_HEIGHT, House, build_house
 from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, Recording
+from tinyloc.data.words import flag
 from tinyloc.errors import UsageError
 
 RATE = 5.0
@@ -71,7 +72,8 @@ class HousePlan:
         for name, low, high in limits:
             value = getattr(self, name)
             if not low <= value <= high:
-                raise UsageError(f"house: {name} is {value}; expected {low:g}..{high:g}")
+                typed = flag({"seed": "house_seed"}.get(name, name), value)
+                raise UsageError(f"house: {typed} is not possible; expected {low:g}..{high:g}")
         if self.rooms < 2 * self.floors:
             raise UsageError(
                 f"house: {self.rooms} rooms on {self.floors} floors; expected two or more on each"

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinyloc.data.recording import Recording
 from tinyloc.data.windows import FILL_SECONDS, Windows, WindowSets, make_windows
+from tinyloc.data.words import counted, flag
 from tinyloc.errors import SplitError
 
 
@@ -124,9 +125,10 @@ def build_sets(material: Material) -> WindowSets:
         if not len(windows):
             longest = max(recording.duration for recording in recordings)
             raise SplitError(
-                f"{material.name}: no {role} window: {sum(map(len, recordings))} samples; the longest "
-                f"session lasts {longest:.1f} s, a window {protocol.steps * protocol.seconds_per_step:.1f} s",
-                hint="Record for longer, shorten the windows (--steps), or annotate more of the time.",
+                f"{material.name}: no {role} window: {counted(sum(map(len, recordings)), 'sample')}; "
+                f"the longest session lasts {longest:.1f} s, "
+                f"a window {protocol.steps * protocol.seconds_per_step:.1f} s",
+                hint=f"Record for longer, shorten the windows ({flag('steps')}), or annotate more of it.",
             )
         sets[role] = windows
     seen = np.unique(sets["train"].room)
@@ -134,7 +136,7 @@ def build_sets(material: Material) -> WindowSets:
         missing = rooms[int(np.setdiff1d(np.arange(len(rooms)), seen)[0])]
         raise SplitError(
             f"{material.name}: room {missing!r} is too short to fill one training window",
-            hint="Record more of it, shorten the windows (--steps), or leave its name empty.",
+            hint=f"Record more of it, shorten the windows ({flag('steps')}), or leave its name empty.",
         )
     return WindowSets(
         name=material.name,

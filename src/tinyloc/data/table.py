@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tinyloc.data.recording import FloatArray
+from tinyloc.data.words import counted, flag, mend_cell
 from tinyloc.errors import DataError
 
 EMPTY = ("", "nan", "NaN", "NAN", "null", "NULL", "None", "NA", "N/A")
@@ -64,13 +65,17 @@ class Table:
                 row = int(np.argmax(wrong))
                 count = int(wrong.sum())
                 raise DataError(
-                    f"not a number ({count} such cell{'s' if count > 1 else ''} in this column); "
+                    f"not a number ({counted(count, 'such cell')} in this column); "
                     f"expected {expected}, or an empty cell for no value",
                     path=self.path,
                     line=int(self.lines[row]),
                     column=column,
                     value=str(series[row]),
-                    hint="Mend the cell, or leave the column out with the option that names access points.",
+                    hint=mend_cell(
+                        str(series[row]),
+                        f"Mend the cell; if the column is no access point, name those that are with "
+                        f"{flag('access_points')}.",
+                    ),
                 )
         elif series.dtype.is_numeric() or series.dtype == pl.Null:
             values = series.cast(pl.Float64)
@@ -88,7 +93,7 @@ class Table:
             raise DataError(
                 f"there is no column {column!r}; the file has {_list(self.columns)}",
                 path=self.path,
-                hint=f"Add the column, or name the one that holds {column!r} with an option.",
+                hint="Check that this is the published file.",
             )
         return self.frame[column]
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, TextArray
 from tinyloc.data.splits import Material
+from tinyloc.data.words import counted, flag
 from tinyloc.errors import UsageError
 
 STANDARD_GRAVITY = 9.80665
@@ -64,7 +65,7 @@ def choose(options: Options, name: str, default: object, allowed: tuple[object, 
     value = options.get(name, default)
     by_text = {str(choice): choice for choice in allowed}
     if str(value) not in by_text:
-        raise UsageError(f"{name}={value} is not known; it is one of {', '.join(by_text)}")
+        raise UsageError(f"{flag(name, value)} is not known; it is one of {', '.join(by_text)}")
     return by_text[str(value)]
 
 
@@ -74,7 +75,7 @@ def number(options: Options, name: str, default: float) -> float:
     try:
         return float(str(value))
     except ValueError:
-        raise UsageError(f"{name}={value} is not a number") from None
+        raise UsageError(f"{flag(name, value)} is not a number") from None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -93,8 +94,10 @@ def refuse_unknown(source: str, options: Options, known: Mapping[str, str]) -> N
             )
 
 
-def keep_possible(rssi: FloatArray, what: str) -> tuple[FloatArray, tuple[str, ...]]:
+def keep_possible(rssi: FloatArray, thing: str, where: str) -> tuple[FloatArray, tuple[str, ...]]:
     """Drop readings that no radio can report, and say how many: rssi [T, P] dBm -> (rssi, notes).
+
+    `thing`: what one of them is called, `where`: what they are of.
 
     Used by published data sets with known corrupt cells only; a user's own file is refused instead.
     """
@@ -105,7 +108,7 @@ def keep_possible(rssi: FloatArray, what: str) -> tuple[FloatArray, tuple[str, .
     values = ", ".join(f"{value:+g}" for value in np.unique(rssi[bad])[:4])
     count = int(bad.sum())
     note = (
-        f"{count} {what} of {values} dBm dropped: outside {RSSI_MIN:g}..{RSSI_MAX:g}, "
+        f"{counted(count, thing)} of {where} of {values} dBm dropped: outside {RSSI_MIN:g}..{RSSI_MAX:g}, "
         "what a radio can report."
     )
     return np.where(bad, np.nan, rssi), (note,)

@@ -14,6 +14,7 @@ from tinyloc.data.sources.base import STANDARD_GRAVITY, keep_possible
 from tinyloc.data.sources.byrne_files import AGAIN, House, Tree
 from tinyloc.data.sources.times import read_time
 from tinyloc.data.table import Table, parse_csv, read_csv
+from tinyloc.data.words import counted
 from tinyloc.errors import DataError
 
 STEP = 0.2
@@ -50,7 +51,8 @@ def read_experiment(
     if len(counts) > 1:
         others = ", ".join(f"{counts[name]} of {name}" for name in sorted(counts) if name != chosen)
         notes.append(
-            f"{experiment}: wearable {chosen} is read ({counts[chosen]} packets); left out: {others}."
+            f"{experiment}: wearable {chosen} is read ({counted(counts[chosen], 'packet')}); "
+            f"left out: {others}."
         )
     point = _points(tree, experiment, table, house)
     strange = int((point < 0).sum())
@@ -64,8 +66,10 @@ def read_experiment(
             value=str(table.text("ap_id")[row]),
         )
     if strange:
-        notes.append(f"{experiment}: {strange} packets of access points that the metadata lack dropped.")
-    power, more = keep_possible(table.numbers("rssi", "dBm"), f"packets of {experiment}")
+        notes.append(
+            f"{experiment}: {counted(strange, 'packet')} of access points that the metadata lack dropped."
+        )
+    power, more = keep_possible(table.numbers("rssi", "dBm"), "packet", experiment)
     time, unit = read_time(table, "timestamp")
     keep = (worn == chosen) & (point >= 0) & ~np.isnan(power)
     if not keep.any():
@@ -133,7 +137,7 @@ def read_flat(
         )
     names, label = table.columns[1 : points + 1], table.columns[points + 1]
     rssi = np.column_stack([table.numbers(column, "dBm") for column in names])
-    rssi, notes = keep_possible(np.where(rssi <= UNHEARD, np.nan, rssi), f"readings of {path.name}")
+    rssi, notes = keep_possible(np.where(rssi <= UNHEARD, np.nan, rssi), "reading", path.name)
     number = _whole(table, label, f"a room, 1..{len(rooms)}")
     wrong = np.flatnonzero((number < 1) | (number > len(rooms)))
     if len(wrong):

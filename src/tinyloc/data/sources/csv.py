@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, Recording, TextArray
-from tinyloc.data.sources.base import Options, choose, nearest, number
+from tinyloc.data.sources.base import STANDARD_GRAVITY, Options, choose, nearest, number
 from tinyloc.data.sources.times import TIME_UNITS, read_time
 from tinyloc.data.splits import Division, Material, Protocol, rooms_of, split_time
 from tinyloc.data.table import Table, read_csv, read_parquet
+from tinyloc.data.words import counted, flag
 from tinyloc.errors import DataError, SplitError, UsageError
 
 STEPS = 20
@@ -34,6 +35,8 @@ BORDER = 1.0
 SHORTEST_STEP = 0.05
 """Rows that come faster than this, s, are packets, not scans."""
 PACKET_STEP = 0.2
+REST_RANGE = 1.5
+"""How near to 9.81 the usual length of the acceleration must be for it to look like m/s^2."""
 _AXES = ("ax", "ay", "az")
 
 OPTIONS = {
@@ -65,7 +68,7 @@ def names(options: Options, name: str) -> tuple[str, ...]:
         return ()
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Sequence):
-        raise UsageError(f"{name}={value} is not a list of names")
+        raise UsageError(f"{flag(name, value)} is not a list of names")
     return tuple(str(part).strip() for part in parts if str(part).strip())
 
 
@@ -87,17 +90,40 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
         recording, count = _join(time, rssi, rooms, moves, rows, points, name)
         if np.isnan(recording.rssi).all():
             raise DataError(
-                f"session {name!r}: no access point is heard in any of its {len(rows)} rows",
+                f"session {name!r}: no access point is heard in its {counted(len(rows), 'row')}",
                 path=path,
                 line=int(table.lines[rows[0]]),
-                hint="Leave the session out, or name the access points with the option access_points.",
+                hint=f"Leave the session out, or name the access points with {flag('access_points')}.",
             )
         made.append(recording)
         joined += count
     if joined:
-        notes += (f"{joined} rows had the time of the row before them and were joined with it.",)
+        them, were = ("it", "was") if joined == 1 else ("them", "were")
+        notes += (
+            f"{counted(joined, 'row')} had the time of the row before {them} and {were} joined with it.",
+        )
+    notes += _doubts(rssi, moves)
     _check_enough(table, made, room_name)
     return tuple(made), notes
+
+
+def _doubts(rssi: FloatArray, moves: FloatArray | None) -> tuple[str, ...]:
+    """Notes on what a radio or a sensor may report, but seldom does: 0 dBm, and 9.81 g at rest."""
+    notes: tuple[str, ...] = ()
+    zeros = int((rssi == 0).sum())
+    if zeros:
+        notes += (
+            f"{counted(zeros, 'reading')} of exactly 0 dBm: many exports write 0 for not heard; "
+            f"if this one does, say {flag('not_heard', 0)}.",
+        )
+    if moves is not None and not np.isnan(moves).all():
+        usual = float(np.nanmedian(np.linalg.norm(moves, axis=1)))
+        if abs(usual - STANDARD_GRAVITY) < REST_RANGE:
+            notes += (
+                f"acceleration is {usual:.2f} long at its median, which looks like m/s^2; it was read as g: "
+                f"divide it by {STANDARD_GRAVITY}.",
+            )
+    return notes
 
 
 def _grid(recordings: Sequence[Recording]) -> tuple[float, tuple[str, ...]]:
@@ -108,7 +134,7 @@ def _grid(recordings: Sequence[Recording]) -> tuple[float, tuple[str, ...]]:
         return usual, ()
     note = (
         f"Rows come every {usual:g} s, as packets do: the grid was set to {PACKET_STEP:g} s; "
-        "the option seconds_per_step sets another."
+        f"{flag('seconds_per_step')} sets another."
     )
     return PACKET_STEP, (note,)
 
@@ -127,7 +153,7 @@ def _column(table: Table, options: Options, role: str, required: bool = False) -
         f"there is no column {name!r}; the file has {', '.join(table.columns[:12])}",
         path=table.path,
         line=1,
-        hint=nearest(name, table.columns) or f"Say which column holds the {role} with the option {role}.",
+        hint=nearest(name, table.columns) or f"Say which column holds the {role} with {flag(role)}.",
     )
 
 
@@ -154,7 +180,7 @@ def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
                 f"there is no column {name!r} for an access point",
                 path=table.path,
                 line=1,
-                hint=nearest(name, table.columns) or "Check the option access_points.",
+                hint=nearest(name, table.columns) or f"Check {flag('access_points')}.",
             )
     points = named or tuple(name for name in table.columns if name and name not in taken)
     if not points:
@@ -177,18 +203,19 @@ def _rssi(table: Table, points: tuple[str, ...], options: Options) -> FloatArray
     if len(bad):
         row, column = (int(index) for index in bad[0])
         raise DataError(
-            f"no radio reports this; expected {RSSI_MIN:g}..{RSSI_MAX:g} dBm ({len(bad)} such cells)",
+            f"no radio reports this; expected {RSSI_MIN:g}..{RSSI_MAX:g} dBm "
+            f"({counted(len(bad), 'such cell')})",
             path=table.path,
             line=int(table.lines[row]),
             column=points[column],
             value=float(rssi[row, column]),
-            hint="Empty the cell, or name the number that means not heard with the option not_heard.",
+            hint=f"Empty the cell, or name the number that means not heard with {flag('not_heard')}.",
         )
     if np.isnan(rssi).all():
         raise DataError(
-            f"no access point is heard in any of the {len(table)} rows ({', '.join(points[:6])})",
+            f"no access point is heard in {counted(len(table), 'row')} ({', '.join(points[:6])})",
             path=table.path,
-            hint="Name the columns with RSSI with the option access_points.",
+            hint=f"Name the columns with RSSI with {flag('access_points')}.",
         )
     return rssi
 
@@ -204,7 +231,7 @@ def _sessions(table: Table, column: str) -> list[tuple[str, npt.NDArray[np.int64
     empty = np.flatnonzero(cells == "")
     if len(empty):
         raise DataError(
-            f"the session has no name ({len(empty)} such rows)",
+            f"the session has no name ({counted(len(empty), 'such row')})",
             path=table.path,
             line=int(table.lines[empty[0]]),
             column=column,
@@ -223,7 +250,7 @@ def _check_order(
         by = time[rows[int(back[0])]] - time[row]
         within = f" within session {session!r}" if session else ""
         raise DataError(
-            f"time runs backwards{within}, by {by:.3f} s ({len(back)} times)",
+            f"time runs backwards{within}, by {by:.3f} s ({counted(len(back), 'time')})",
             path=table.path,
             line=int(table.lines[row]),
             column=column,
@@ -263,7 +290,7 @@ def _check_enough(table: Table, recordings: Sequence[Recording], room_column: st
     count = sum(len(recording) for recording in recordings)
     if count < 3 * STEPS:
         raise DataError(
-            f"{count} samples; training, validation and test together need {3 * STEPS} at least",
+            f"{counted(count, 'sample')}; training, validation and test together need {3 * STEPS} at least",
             path=table.path,
             hint="Record for longer.",
         )
@@ -274,7 +301,7 @@ def _check_enough(table: Table, recordings: Sequence[Recording], room_column: st
             f"{found} is annotated; a room model needs two rooms or more",
             path=table.path,
             column=room_column or None,
-            hint="Fill the column room, or name another column with the option room.",
+            hint=f"Fill the column, or name another one with {flag('room')}.",
         )
 
 
@@ -333,7 +360,8 @@ def _check_rooms(
                 raise SplitError(
                     f"{path}: {role} session {recording.session!r} enters room {strange[0]!r}, which is "
                     f"never seen in training (it knows {', '.join(sorted(seen)[:8]) or 'none'})",
-                    hint="Let a session with that room train: choose test_sessions and val_sessions by name.",
+                    hint="Let a session with that room train: name others with --test-sessions and "
+                    "--val-sessions.",
                 )
 
 

@@ -37,7 +37,7 @@ def read(path: Path, session: str) -> tuple[Recording, tuple[str, ...]]:
     table = read_csv(path)
     x, y = table.numbers("x", "metres"), table.numbers("y", "metres")
     rssi = np.column_stack([table.numbers(name, "dBm") for name in _ANCHORS])
-    rssi, notes = keep_possible(rssi, f"readings of {path.name}")
+    rssi, notes = keep_possible(rssi, "reading", path.name)
     time = table.numbers("ts", "nanoseconds") / 1e9
     recording = Recording(
         time=time,

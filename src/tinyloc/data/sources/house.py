@@ -7,11 +7,20 @@ from pathlib import Path
 from tinyloc.data.simulate import RATE, HousePlan, simulate
 from tinyloc.data.sources.base import Options, Source, number
 from tinyloc.data.splits import Division, Material, Protocol
+from tinyloc.data.words import flag
+from tinyloc.errors import UsageError
+
+MINUTES = (11.0, 2304.0, 160.0)
+"""Least, most and usual length of all recordings, min: a scripted walk of 1 min at least, a day at most."""
 
 
 def load(folder: Path, options: Options) -> Material:
     """Simulate a house; `folder` is not read."""
-    minutes = number(options, "minutes", 160.0)
+    minutes = number(options, "minutes", MINUTES[2])
+    if not MINUTES[0] <= minutes <= MINUTES[1]:
+        raise UsageError(
+            f"{flag('minutes', options['minutes'])} is not possible; expected {MINUTES[0]:g}..{MINUTES[1]:g}"
+        )
     default = HousePlan()
     plan = HousePlan(
         floors=int(number(options, "floors", default.floors)),

@@ -7,6 +7,7 @@ import polars as pl
 
 from tinyloc.data.recording import FloatArray
 from tinyloc.data.table import Table
+from tinyloc.data.words import counted, flag, mend_cell
 from tinyloc.errors import DataError
 
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -29,7 +30,7 @@ def read_time(table: Table, column: str, unit: str = "auto") -> tuple[FloatArray
     missing = np.flatnonzero(~np.isfinite(values))
     if len(missing):
         raise DataError(
-            f"the row has no time ({len(missing)} such rows)",
+            f"the row has no time ({counted(len(missing), 'such row')})",
             path=table.path,
             line=int(table.lines[missing[0]]),
             column=column,
@@ -44,7 +45,7 @@ def read_time(table: Table, column: str, unit: str = "auto") -> tuple[FloatArray
         if unit == "s" and step >= 20:
             notes = (
                 f"time was read in seconds, so a sample comes every {step:g} s; "
-                "if it is in milliseconds, set time_unit=ms.",
+                f"if it is in milliseconds, say {flag('time_unit', 'ms')}.",
             )
     return values / _PER_SECOND[unit], notes
 
@@ -62,7 +63,7 @@ def _from_text(table: Table, column: str, dated: bool) -> FloatArray:
     else:
         text = series.str.strip_chars()
         zoned = text.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").fill_null(False)
-        bare = text.set(zoned, None).str.replace("T", " ").str.to_datetime(time_unit="us", strict=False)
+        bare = _dates(text.set(zoned, None).str.replace("T", " "))
         if zoned.any():
             aware = text.set(~zoned, None).str.replace("T", " ").str.replace("Z$", "+00:00")
             parsed = aware.str.to_datetime("%Y-%m-%d %H:%M:%S%.f%:z", time_unit="us", strict=False)
@@ -73,14 +74,25 @@ def _from_text(table: Table, column: str, dated: bool) -> FloatArray:
     if len(wrong):
         row = int(wrong[0])
         raise DataError(
-            f"not a time ({len(wrong)} such cells); expected ISO 8601 like 2024-05-01T10:00:00.250",
+            f"not a time ({counted(len(wrong), 'such cell')}); expected a number, or ISO 8601 like "
+            "2024-05-01T10:00:00.250",
             path=table.path,
             line=int(table.lines[row]),
             column=column,
             value=str(series[row]),
-            hint="Mend the cell, or say what the numbers are with the option time_unit.",
+            hint=mend_cell(
+                str(series[row]), f"Mend the cell, or say what the numbers are with {flag('time_unit')}."
+            ),
         )
     return np.array(moments.dt.timestamp("us").to_numpy(), np.float64) / 1e6
+
+
+def _dates(text: pl.Series) -> pl.Series:
+    """Times without a zone; null where a cell is none, also where polars finds no format in any cell."""
+    try:
+        return text.str.to_datetime(time_unit="us", strict=False)
+    except pl.exceptions.ComputeError:
+        return text.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
 
 
 def _merge(bare: pl.Series, zoned: pl.Series) -> pl.Series:

@@ -60,7 +60,7 @@ def read(path: Path, session: str) -> tuple[Recording, tuple[str, ...]]:
     table = table.shifted(-1)  # the file has no header of its own
     time = table.numbers("time", "seconds")
     order = np.argsort(time, kind="stable")
-    power, notes = keep_possible(table.numbers("rssi", "dBm")[order], f"packets of {path.name}")
+    power, notes = keep_possible(table.numbers("rssi", "dBm")[order], "packet", path.name)
     time = time[order]
     place = np.column_stack([table.numbers("x", "metres"), table.numbers("y", "metres")])[order]
     column = {address: index for index, address in enumerate(_SENSORS)}

@@ -30,6 +30,7 @@ from tinyloc.data.sources.base import (
 from tinyloc.data.sources.walks_files import FILES, RAW, REPOSITORY
 from tinyloc.data.splits import Division, Material, Protocol, split_stays
 from tinyloc.data.table import Table, read_csv
+from tinyloc.data.words import counted
 from tinyloc.errors import DataError
 
 POINTS = 6
@@ -42,7 +43,7 @@ def read(path: Path) -> tuple[Recording, tuple[str, ...]]:
     """One walk, without its zones, and notes on what was dropped."""
     table = read_csv(path)
     rssi = np.column_stack([table.numbers(f"AP{n} RSS (dBm)", "dBm") for n in range(1, POINTS + 1)])
-    rssi, notes = keep_possible(np.where(rssi == 0, np.nan, rssi), f"readings of {path.name}")
+    rssi, notes = keep_possible(np.where(rssi == 0, np.nan, rssi), "reading", path.name)
     axes = [table.numbers(name, "m/s^2") for name in ("AccX", "AccY", "AccZ")]
     recording = Recording(
         time=table.numbers(table.columns[0], "milliseconds") / 1e3,
@@ -61,7 +62,7 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
     paths = sorted(folder.glob(f"walk*_phone{phone}.csv"), key=_walk_number)
     if len(paths) < 2:
         raise DataError(
-            f"{len(paths)} walks with phone {phone}, expected {len(_WALKS[site])}",
+            f"{counted(len(paths), 'walk')} with phone {phone}, expected {len(_WALKS[site])}",
             path=folder,
             hint="Fetch the data set again.",
         )

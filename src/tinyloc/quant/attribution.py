@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.quant.arithmetic import Ints
-from tinyloc.quant.float_graph import Float, FloatGraph, Values, apply
-from tinyloc.quant.graph import Graph
+from tinyloc.quant.float_graph import Float, FloatGraph, FloatOperator, Values, apply
+from tinyloc.quant.graph import CLOCK, Graph
 from tinyloc.quant.reference import Reference
 
 MOST_WINDOWS = 200
@@ -49,21 +49,23 @@ def attribution(floats: FloatGraph, graph: Graph, rssi: npt.NDArray[np.int8]) ->
 def _hybrid(floats: FloatGraph, graph: Graph, index: int, rssi: npt.NDArray[np.int8]) -> Float:
     reference = Reference(graph)
     integer_states, float_states = reference.initial_state(len(rssi)), Values()
+    integer = graph.operators[index]
+
+    def run(place: int, operator: FloatOperator, values: Values, states: Values) -> Float:
+        if place != index:
+            return apply(operator, values, states)
+        rounded = {}
+        for name in integer.inputs:
+            tensor = graph.tensor(name)
+            low = -128 if tensor.bits == 8 else -tensor.limit
+            rounded[name] = _to_grid(values[name], tensor.scale, low, tensor.limit)
+        output = reference.apply(integer, rounded, integer_states)
+        return np.asarray(output * graph.tensor(integer.output).scale, np.float64)
+
     values: Values = {}
     for t in range(rssi.shape[1]):
-        values = {"sample": rssi[:, t].astype(np.float64)}
-        for position, operator in enumerate(floats.operators):
-            if position != index:
-                values[operator.y] = apply(operator, values, float_states)
-                continue
-            integer = graph.operators[index]
-            rounded = {}
-            for name in integer.inputs:
-                tensor = graph.tensor(name)
-                low = -128 if tensor.bits == 8 else -tensor.limit
-                rounded[name] = _to_grid(values[name], tensor.scale, low, tensor.limit)
-            output = reference.apply(integer, rounded, integer_states)
-            values[operator.y] = np.asarray(output * graph.tensor(integer.output).scale, np.float64)
+        integer_states[CLOCK] = np.full((len(rssi), 1), t, np.int64)
+        values = floats.step(rssi[:, t].astype(np.float64), float_states, run)
     return values[floats.output]
 
 

@@ -37,7 +37,7 @@ def calibrate(graph: FloatGraph, rssi: npt.NDArray[np.int8]) -> Ranges:
     if len(rssi) == 0:
         raise QuantisationError("there are no calibration windows")
     rssi = rssi[np.unique(np.linspace(0, len(rssi) - 1, MOST_WINDOWS).astype(np.int64))]
-    ranges, sums, steps = Ranges(), dict[str, Float](), rssi.shape[1]
+    ranges, sums, times, steps = Ranges(), dict[str, Float](), dict[str, int](), rssi.shape[1]
     seen: dict[str, list[Float]] = {}
     states: Values = {}
     for t in range(steps):
@@ -48,10 +48,12 @@ def calibrate(graph: FloatGraph, rssi: npt.NDArray[np.int8]) -> Ranges:
                     f"tensor {name!r} of the float model is not finite", hint="Train again."
                 )
             ranges.largest[name] = max(ranges.largest.get(name, 0.0), largest)
-            if value.ndim == 2:
-                sums[name] = sums.get(name, np.zeros(value.shape[1])) + value.mean(axis=0)
+            if not name.endswith(".h"):
+                flat = value.reshape(-1, value.shape[-1])
+                sums[name] = sums.get(name, np.zeros(flat.shape[1])) + flat.mean(axis=0)
+                times[name] = times.get(name, 0) + 1
                 seen.setdefault(name, []).append(np.abs(value).ravel()[:: max(1, value.size // 2000)])
-    ranges.mean = {name: total / steps for name, total in sums.items()}
+    ranges.mean = {name: total / times[name] for name, total in sums.items()}
     ranges.magnitudes = {name: np.sort(np.concatenate(parts)) for name, parts in seen.items()}
     return ranges
 

@@ -7,6 +7,7 @@ are the same on both sides, so any tensor can be compared between the two.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -97,28 +98,59 @@ class FloatAdd(FloatOperator):
     b: str
 
 
+Apply = Callable[[int, FloatOperator, Values, Values], Float]
+"""How a step runs one operator: its place in the list, itself, the tensors so far, the states."""
+
+
 @dataclass(frozen=True)
 class FloatGraph:
-    """Operators in order, from `sample` (dBm, -128 = not heard) to `output` (scores [W, K])."""
+    """Operators in order, from `sample` (dBm, -128 = not heard) to `output` (scores [W, K]).
+
+    `steps`: those of a window, where the graph collects one before it answers; 0 where it answers each step.
+    """
 
     operators: tuple[FloatOperator, ...]
     output: str
+    steps: int = 0
 
-    def step(self, sample: Float, states: Values) -> Values:
+    def collected(self) -> frozenset[str]:
+        """Names of the tensors that are there only when the window is full."""
+        found: set[str] = set()
+        for operator in self.operators:
+            inputs = {value for key, value in vars(operator).items() if key not in ("name", "y", "kind")
+                      and isinstance(value, str)}  # fmt: skip
+            if type(operator).__name__ == "FloatCollect" or found & inputs:
+                found.add(operator.y)
+        return frozenset(found)
+
+    def step(self, sample: Float, states: Values, run: Apply | None = None) -> Values:
         """One step of [W, P] samples; returns every tensor by name and changes `states` in place.
 
-        A scan also leaves its internal products as ``<name>.u`` and ``<name>.h``, for calibration.
+        `run` may take the place of `apply`. A scan also leaves its internal products as ``<name>.u`` and
+        ``<name>.h``, a layer norm what it multiplies by its gain as ``<name>.normal``, for calibration.
+        Until a window is full there is no output.
         """
         values: Values = {"sample": sample}
-        for operator in self.operators:
-            values[operator.y] = apply(operator, values, states)
+        late = self.collected() if self.steps else frozenset()
+        done = int(states.get("clock", np.zeros(1))[0]) + 1
+        for place, operator in enumerate(self.operators):
+            gate = type(operator).__name__ == "FloatCollect"
+            if operator.y in late and not gate and done < self.steps:
+                continue
+            result = apply(operator, values, states) if run is None else run(place, operator, values, states)
+            if not gate or done == self.steps:
+                values[operator.y] = result
+        states["clock"] = np.full(1, done)
         return values
 
     def run(self, rssi: npt.NDArray[np.int8]) -> Float:
-        """Windows [W, T, P] int8 -> scores after every step [W, T, K], from a reset state."""
+        """Windows [W, T, P] int8 -> scores after every step [W, T, K], from a reset state.
+
+        A graph that collects windows answers after the last step alone: [W, 1, K].
+        """
         states: Values = {}
-        steps = [self.step(rssi[:, t].astype(np.float64), states)[self.output] for t in range(rssi.shape[1])]
-        return np.stack(steps, axis=1)
+        steps = [self.step(rssi[:, t].astype(np.float64), states) for t in range(rssi.shape[1])]
+        return np.stack([values[self.output] for values in steps if self.output in values], axis=1)
 
 
 @singledispatch
@@ -145,7 +177,7 @@ def _(operator: FloatLinear, values: Values, states: Values) -> Float:
 @apply.register
 def _(operator: FloatRmsNorm, values: Values, states: Values) -> Float:
     x = values[operator.x]
-    return np.asarray(x / np.sqrt((x * x).mean(axis=1, keepdims=True) + operator.epsilon))
+    return np.asarray(x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + operator.epsilon))
 
 
 @apply.register

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.quant import mamba
+from tinyloc.quant import mamba, window_families
 from tinyloc.quant.calibrate import Ranges, best_clip, calibrate
 from tinyloc.quant.float_graph import (
     Float,
@@ -30,6 +30,14 @@ from tinyloc.quant.float_graph import (
     FloatOperator,
     FloatRmsNorm,
     FloatScan,
+)
+from tinyloc.quant.float_window import (
+    FloatAttention,
+    FloatCollect,
+    FloatInterleave,
+    FloatLastRow,
+    FloatPosition,
+    FloatViterbi,
 )
 from tinyloc.quant.graph import (
     INT32_MAX,
@@ -55,8 +63,16 @@ LOG2_E = math.log2(math.e)
 
 
 def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
-    """The float graph of a checkpoint of any family."""
-    return mamba.float_graph(checkpoint)
+    """The float graph of a checkpoint of any family. Raises QuantisationError where there is none."""
+    families = {
+        "mamba": mamba.float_graph,
+        "mdcsa": window_families.mdcsa,
+        "transformer": window_families.transformer,
+        "statnet": window_families.statnet,
+    }
+    if checkpoint.family not in families:
+        raise QuantisationError(f"no integer form is known of the family {checkpoint.family!r}")
+    return families[checkpoint.family](checkpoint)
 
 
 def lower(checkpoint: Checkpoint, rssi: npt.NDArray[np.int8], precision: Precision = "int16") -> Graph:
@@ -64,6 +80,8 @@ def lower(checkpoint: Checkpoint, rssi: npt.NDArray[np.int8], precision: Precisi
 
     Raises QuantisationError where a range, a shape or an accumulator does not allow it.
     """
+    from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
+
     floats = float_graph_of(checkpoint)
     return Lowering(floats, calibrate(floats, rssi), precision).graph(checkpoint)
 
@@ -92,14 +110,52 @@ class Lowering:
         self.floats, self.ranges, self.precision = floats, ranges, precision
         self.tensors: dict[str, Tensor] = {}
         self.narrow = self._narrow() if precision == "int8" else set[str]()
-        state_sizes = [op.A.shape[1] for op in floats.operators if isinstance(op, FloatScan)]
-        # the scan sums h * c over N states in 32 bits: c gives up the bits that this takes
-        self.limits = {
-            op.c: min(32767, INT32_MAX // (32768 * size))
-            for op, size in zip(
-                (op for op in floats.operators if isinstance(op, FloatScan)), state_sizes, strict=True
-            )
-        }
+        self.limits = self._limits()
+        self.together = self._together()
+
+    def _limits(self) -> dict[str, int]:
+        """Tensors that give up bits so that a sum of their products fits 32: c of the scan, q and k."""
+        limits: dict[str, int] = {}
+        for operator in self.floats.operators:
+            if isinstance(operator, FloatScan):
+                limits[operator.c] = min(32767, INT32_MAX // (32768 * operator.A.shape[1]))
+            elif isinstance(operator, FloatAttention):
+                width = self.ranges.mean[operator.q].size // operator.heads
+                for name in (operator.q, operator.k):
+                    limits[name] = min(limits.get(name, 32767), 32767, math.isqrt(INT32_MAX // width))
+        for group in self._groups():
+            least = min((limits[name] for name in group if name in limits), default=None)
+            if least is not None:
+                limits |= dict.fromkeys(group, least)
+        return limits
+
+    def _groups(self) -> list[tuple[str, ...]]:
+        """Tensors that an operator hands on as they are, and that so need one scale."""
+        groups: list[set[str]] = []
+        for operator in self.floats.operators:
+            if isinstance(operator, (FloatCollect, FloatPosition, FloatLastRow, FloatViterbi)):
+                names = {operator.x, operator.y}
+            elif isinstance(operator, FloatInterleave):
+                names = {operator.a, operator.b, operator.c, operator.y}
+            else:
+                continue
+            for group in [group for group in groups if group & names]:
+                names |= group
+                groups.remove(group)
+            groups.append(names)
+        return [tuple(sorted(group)) for group in groups]
+
+    def _together(self) -> dict[str, float]:
+        """name -> the largest magnitude in its group; a CRF's transitions count to their scores."""
+        reach: dict[str, float] = {}
+        for group in self._groups():
+            largest = max(self.ranges.largest[name] for name in group)
+            for operator in self.floats.operators:
+                if isinstance(operator, FloatViterbi) and operator.x in group:
+                    parts = (operator.transitions, operator.start, operator.end)
+                    largest = max(largest, *(float(np.abs(part).max()) for part in parts))
+            reach |= dict.fromkeys(group, largest)
+        return reach
 
     def graph(self, checkpoint: Checkpoint) -> Graph:
         """Lower all operators and check the whole."""
@@ -109,7 +165,7 @@ class Lowering:
         config = checkpoint.config
         return Graph(
             family=checkpoint.family,
-            size=f"H{config.hidden}L{config.layers}",
+            size=config.name,
             access_points=checkpoint.access_points,
             rooms=checkpoint.rooms,
             window_steps=checkpoint.window_steps,
@@ -135,7 +191,7 @@ class Lowering:
         curves = [op for op in self.floats.operators if isinstance(op, FloatCurve)]
         return names | {op.x for op in curves if op.y in names}
 
-    def tensor(self, name: str, size: int, scale: float | None = None) -> Tensor:
+    def tensor(self, name: str, size: int, scale: float | None = None, rows: int = 1) -> Tensor:
         """Make the tensor `name`; its scale follows from its calibrated range unless given."""
         bits = 8 if name in self.narrow else 16
         limit = min(127 if bits == 8 else 32767, self.limits.get(name, 32767))
@@ -143,9 +199,9 @@ class Lowering:
             if bits == 8:
                 reach = best_clip(self.ranges.magnitudes[name], limit)
             else:
-                reach = self.ranges.largest[name] * MARGIN
+                reach = self.together.get(name, self.ranges.largest[name]) * MARGIN
             scale = max(reach, 1e-9) / limit
-        self.tensors[name] = Tensor(name, size, bits, limit, scale)
+        self.tensors[name] = Tensor(name, size, bits, limit, scale, rows)
         return self.tensors[name]
 
     def weight_scale(self, weight: Float, bias: Float, x: Tensor) -> Float:
@@ -204,7 +260,7 @@ def _(operator: FloatLookup, to: Lowering) -> Operator:
 @lower_operator.register
 def _(operator: FloatCurve, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
-    y = to.tensor(operator.y, x.size)
+    y = to.tensor(operator.y, x.size, rows=x.rows)
     if x.bits == 8:
         return Lookup(operator.name, x.name, y.name, lookup_table(operator.kind, x.scale, y.scale, y.limit))
     table = curve_table(operator.kind, x.scale, y.scale, y.limit)
@@ -213,7 +269,8 @@ def _(operator: FloatCurve, to: Lowering) -> Operator:
 
 @lower_operator.register
 def _(operator: FloatLinear, to: Lowering) -> Operator:
-    x, y = to.tensors[operator.x], to.tensor(operator.y, len(operator.weight))
+    x = to.tensors[operator.x]
+    y = to.tensor(operator.y, len(operator.weight), rows=x.rows)
     parts = to.weights(operator.name, operator.weight, operator.bias, x, y, to.ranges.mean[x.name])
     return Linear(operator.name, x.name, y.name, *parts)
 
@@ -285,7 +342,7 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
 @lower_operator.register
 def _(operator: FloatMultiply, to: Lowering) -> Operator:
     a, b = to.tensors[operator.a], to.tensors[operator.b]
-    y = to.tensor(operator.y, a.size)
+    y = to.tensor(operator.y, a.size, rows=a.rows)
     multiplier, shift = factor(a.scale * b.scale / y.scale, operator.name)
     return Multiply(operator.name, a.name, b.name, y.name, multiplier, shift)
 
@@ -293,7 +350,7 @@ def _(operator: FloatMultiply, to: Lowering) -> Operator:
 @lower_operator.register
 def _(operator: FloatAdd, to: Lowering) -> Operator:
     a, b = to.tensors[operator.a], to.tensors[operator.b]
-    y = to.tensor(operator.y, a.size)
+    y = to.tensor(operator.y, a.size, rows=a.rows)
     ratios = a.scale / y.scale, b.scale / y.scale
     _, shift = factor(max(ratios), operator.name)
     multipliers = [min(INT32_MAX, round(ratio * 2.0**shift)) for ratio in ratios]

@@ -23,6 +23,8 @@ from tinyloc.quant.float_graph import (
     FloatRmsNorm,
     FloatScan,
 )
+from tinyloc.quant.float_window import FloatCollect
+from tinyloc.quant.window_families import viterbi
 
 EPSILON = 1e-5
 
@@ -42,8 +44,15 @@ def float_graph(checkpoint: Checkpoint) -> FloatGraph:
     layers = checkpoint.config.layers
     for layer in range(layers):
         operators += _block(layer, weights)
-    operators.append(_linear("head", "scores", f"stream{layers}", weights["head.weight"]))
-    return FloatGraph(tuple(operators), "scores")
+    if not checkpoint.config.crf:
+        operators.append(_linear("head", "scores", f"stream{layers}", weights["head.weight"]))
+        return FloatGraph(tuple(operators), "scores")
+    operators += [
+        _linear("head", "emission", f"stream{layers}", weights["head.weight"]),
+        FloatCollect("collect", "emissions", "emission"),
+        viterbi("emissions", weights),
+    ]
+    return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)
 
 
 def _linear(name: str, y: str, x: str, weight: Float, bias: Float | None = None) -> FloatLinear:

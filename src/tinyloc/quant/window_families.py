@@ -1,0 +1,186 @@
+"""Checkpoints of the window families as float graphs: transformer, MDCSA, the statistics network.
+
+Weight names are those of `models.families`. Folds that leave the function as it is: the input scaling into
+the embedding; MDCSA's sqrt(H) into the embedding; the gate of its GLU becomes a matrix of its own.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyloc.errors import QuantisationError
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.sinusoid import positions
+from tinyloc.quant.float_graph import (
+    Float,
+    FloatAdd,
+    FloatCurve,
+    FloatGraph,
+    FloatLinear,
+    FloatLookup,
+    FloatMultiply,
+    FloatOperator,
+)
+from tinyloc.quant.float_window import (
+    FloatAttention,
+    FloatCollect,
+    FloatConv,
+    FloatInterleave,
+    FloatLastRow,
+    FloatLayerNorm,
+    FloatMeanRows,
+    FloatPosition,
+    FloatStandardise,
+    FloatStatistics,
+    FloatViterbi,
+)
+
+EPSILON = 1e-5
+Weights = dict[str, Float]
+
+
+def weights_of(checkpoint: Checkpoint) -> Weights:
+    """All weights as float64."""
+    return {name: value.astype(np.float64) for name, value in checkpoint.weights.items()}
+
+
+def embedding(checkpoint: Checkpoint, weights: Weights, y: str, factor: float = 1.0) -> list[FloatOperator]:
+    """Sample to embedding, the input scaling folded in, all of it times `factor`."""
+    scaling = checkpoint.scaling
+    gain, offset = scaling.gain.astype(np.float64), scaling.offset.astype(np.float64)
+    weight = weights["embed.weight"] * gain * factor
+    bias = weights["embed.bias"] * factor - weight @ offset
+    return [
+        FloatLookup("lookup", "signal", "sample", scaling.table.astype(np.float64)),
+        FloatLinear("embed", y, "signal", weight, bias),
+    ]
+
+
+def linear(name: str, y: str, x: str, weights: Weights, of: str) -> FloatLinear:
+    """A fully connected layer by the name of its weights."""
+    return FloatLinear(name, y, x, weights[f"{of}.weight"], weights[f"{of}.bias"])
+
+
+def layer_norm(name: str, y: str, x: str, weights: Weights, of: str) -> FloatLayerNorm:
+    """A layer norm by the name of its weights."""
+    return FloatLayerNorm(name, y, x, EPSILON, weights[f"{of}.weight"], weights[f"{of}.bias"])
+
+
+def viterbi(x: str, weights: Weights) -> FloatViterbi:
+    """The CRF's best last room from the rows of x."""
+    parts = (weights["crf.transitions"], weights["crf.start"], weights["crf.end"])
+    return FloatViterbi("viterbi", "scores", x, *parts)
+
+
+def transformer(checkpoint: Checkpoint) -> FloatGraph:
+    """A pre-norm transformer encoder with a mean over the window (arXiv 1706.03762)."""
+    config, weights = checkpoint.config, weights_of(checkpoint)
+    assert isinstance(config, TransformerConfig)
+    operators = [
+        *embedding(checkpoint, weights, "embedded"),
+        FloatCollect("collect", "rows", "embedded"),
+        FloatPosition("position", "stream0", "rows", weights["position"]),
+    ]
+    for i in range(config.layers):
+        own = f"layers.{i}"
+        operators += [
+            layer_norm(f"norm_a{i}", f"normed_a{i}", f"stream{i}", weights, f"{own}.norm1"),
+            linear(f"query{i}", f"q{i}", f"normed_a{i}", weights, f"{own}.q"),
+            linear(f"key{i}", f"k{i}", f"normed_a{i}", weights, f"{own}.k"),
+            linear(f"value{i}", f"v{i}", f"normed_a{i}", weights, f"{own}.v"),
+            FloatAttention(f"attention{i}", f"attended{i}", f"q{i}", f"k{i}", f"v{i}", config.heads),
+            linear(f"out{i}", f"mixed{i}", f"attended{i}", weights, f"{own}.out"),
+            FloatAdd(f"residual_a{i}", f"middle{i}", f"stream{i}", f"mixed{i}"),
+            layer_norm(f"norm_b{i}", f"normed_b{i}", f"middle{i}", weights, f"{own}.norm2"),
+            linear(f"expand{i}", f"wide{i}", f"normed_b{i}", weights, f"{own}.ff1"),
+            FloatCurve(f"relu{i}", f"bent{i}", f"wide{i}", "relu"),
+            linear(f"shrink{i}", f"update{i}", f"bent{i}", weights, f"{own}.ff2"),
+            FloatAdd(f"residual_b{i}", f"stream{i + 1}", f"middle{i}", f"update{i}"),
+        ]
+    operators += [
+        layer_norm("norm", "normed", f"stream{config.layers}", weights, "norm"),
+        FloatMeanRows("mean", "pooled", "normed"),
+        linear("head", "scores", "pooled", weights, "head"),
+    ]
+    return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)
+
+
+def mdcsa(checkpoint: Checkpoint) -> FloatGraph:
+    """MDCSA on signal strength alone (arXiv 2308.02419, 2412.09289)."""
+    config, weights = checkpoint.config, weights_of(checkpoint)
+    assert isinstance(config, MdcsaConfig)
+    if config.accelerometer:
+        raise QuantisationError("MDCSA with its accelerometer branch has no integer form yet")
+    steps, H = checkpoint.window_steps, config.hidden
+    operators = [
+        *embedding(checkpoint, weights, "embedded", math.sqrt(H)),
+        FloatCollect("collect", "rows", "embedded"),
+        FloatPosition("position", "placed", "rows", positions(steps, H).astype(np.float64)),
+    ]
+    for j, taps in enumerate(config.kernels):
+        operators += _block(j, taps, weights, H)
+    tokens = "branch0"
+    if config.layers == 3:
+        operators.append(FloatInterleave("interleave", "tokens", "branch0", "branch1", "branch2"))
+        tokens = "tokens"
+    join = weights["join.weight"].transpose(0, 2, 1)  # [out, in, taps] -> [out, taps, in]
+    stride, past = (3, 0) if config.layers == 3 else (1, 2)
+    operators += [
+        FloatAttention("attention", "attended", tokens, tokens, tokens, 1),
+        FloatConv("join", "joined", "attended", join, weights["join.bias"], stride, past),
+        layer_norm("norm", "normed", "joined", weights, "norm"),
+    ]
+    if config.crf:
+        operators += [linear("head", "emissions", "normed", weights, "head"), viterbi("emissions", weights)]
+    else:
+        operators += [
+            FloatLastRow("last", "final", "normed"),
+            linear("head", "scores", "final", weights, "head"),
+        ]
+    return FloatGraph(tuple(operators), "scores", steps)
+
+
+def _block(j: int, taps: int, weights: Weights, H: int) -> list[FloatOperator]:
+    own = f"blocks.{j}"
+
+    def conv(name: str, y: str) -> FloatConv:
+        weight = weights[f"{own}.{name}.weight"].transpose(0, 2, 1)
+        return FloatConv(f"{name}{j}", y, "placed", weight, weights[f"{own}.{name}.bias"], 1, taps - 1)
+
+    gate_weight, gate_bias = weights[f"{own}.grn.gate.weight"], weights[f"{own}.grn.gate.bias"]
+    return [
+        conv("query", f"q_raw{j}"),
+        FloatCurve(f"q_tanh{j}", f"q{j}", f"q_raw{j}", "tanh"),
+        conv("key", f"k_raw{j}"),
+        FloatCurve(f"k_tanh{j}", f"k{j}", f"k_raw{j}", "tanh"),
+        FloatAttention(f"attention{j}", f"attended{j}", f"q{j}", f"k{j}", "placed", 1),
+        FloatAdd(f"residual_a{j}", f"summed{j}", "placed", f"attended{j}"),
+        layer_norm(f"norm_a{j}", f"normed{j}", f"summed{j}", weights, f"{own}.norm1"),
+        linear(f"expand{j}", f"wide{j}", f"normed{j}", weights, f"{own}.grn.expand"),
+        FloatCurve(f"elu{j}", f"bent{j}", f"wide{j}", "elu"),
+        linear(f"mix{j}", f"mixed{j}", f"bent{j}", weights, f"{own}.grn.mix"),
+        FloatLinear(f"gate_a{j}", f"linear{j}", f"mixed{j}", gate_weight[:H], gate_bias[:H]),
+        FloatLinear(f"gate_b{j}", f"gate_raw{j}", f"mixed{j}", gate_weight[H:], gate_bias[H:]),
+        FloatCurve(f"sigmoid{j}", f"gate{j}", f"gate_raw{j}", "sigmoid"),
+        FloatMultiply(f"glu{j}", f"gated{j}", f"linear{j}", f"gate{j}"),
+        FloatAdd(f"residual_b{j}", f"full{j}", f"normed{j}", f"gated{j}"),
+        layer_norm(f"norm_b{j}", f"branch{j}", f"full{j}", weights, f"{own}.grn.norm"),
+    ]
+
+
+def statnet(checkpoint: Checkpoint) -> FloatGraph:
+    """The small network on window statistics."""
+    assert isinstance(checkpoint.config, StatnetConfig)
+    weights = weights_of(checkpoint)
+    operators: list[FloatOperator] = [
+        FloatCollect("collect", "rows", "sample"),
+        FloatStatistics("statistics", "facts", "rows"),
+        FloatStandardise("standardise", "even", "facts", weights["offset"], weights["gain"]),
+        linear("hidden", "wide", "even", weights, "hidden"),
+        FloatCurve("relu", "bent", "wide", "relu"),
+        linear("head", "scores", "bent", weights, "head"),
+    ]
+    return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)

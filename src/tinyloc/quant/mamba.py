@@ -10,6 +10,7 @@ import numpy as np
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import MambaConfig
 from tinyloc.quant.float_graph import (
     Float,
     FloatAdd,
@@ -31,8 +32,9 @@ EPSILON = 1e-5
 
 def float_graph(checkpoint: Checkpoint) -> FloatGraph:
     """The float graph of a Mamba checkpoint. Raises QuantisationError for another family."""
-    if checkpoint.family != "mamba":
-        raise QuantisationError(f"no integer form is known of the family {checkpoint.family!r}")
+    config = checkpoint.config
+    if not isinstance(config, MambaConfig):
+        raise QuantisationError(f"no Mamba: {checkpoint.family!r}")
     weights = {name: value.astype(np.float64) for name, value in checkpoint.weights.items()}
     scaling = checkpoint.scaling
     gain, offset = scaling.gain.astype(np.float64), scaling.offset.astype(np.float64)
@@ -41,10 +43,10 @@ def float_graph(checkpoint: Checkpoint) -> FloatGraph:
         FloatLookup("lookup", "signal", "sample", scaling.table.astype(np.float64)),
         FloatLinear("embed", "stream0", "signal", embed, weights["embed.bias"] - embed @ offset),
     ]
-    layers = checkpoint.config.layers
+    layers = config.layers
     for layer in range(layers):
         operators += _block(layer, weights)
-    if not checkpoint.config.crf:
+    if not config.crf:
         operators.append(_linear("head", "scores", f"stream{layers}", weights["head.weight"]))
         return FloatGraph(tuple(operators), "scores")
     operators += [

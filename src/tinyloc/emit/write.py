@@ -6,8 +6,7 @@ kernels are copied beside them, so the folder compiles on its own with any C99 c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import singledispatchmethod
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,34 +16,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc import __version__
-from tinyloc.emit.literals import array, comment, identifier, integer, unpacking_order
+from tinyloc.emit import window_operators  # noqa: F401  (registers its operators)
+from tinyloc.emit.literals import array, comment, identifier, integer
+from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
 from tinyloc.files import write_text
 from tinyloc.quant.graph import (
     HELD,
     SAMPLE,
-    Add,
-    Attention,
     Collect,
     Conv,
-    Curve,
     DepthwiseConv,
-    Forest,
     Graph,
-    Interleave,
-    LastRow,
-    LayerNorm,
     Linear,
-    Lookup,
-    MeanRows,
-    Multiply,
     Operator,
-    Position,
-    RmsNorm,
-    Scan,
-    Standardise,
-    Statistics,
-    Viterbi,
 )
 from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
@@ -93,14 +78,14 @@ class Writer:
         self.text = _Text()
         self.windowed = graph.windowed
         self.late = False  # whether the operator at hand waits for a full window
-        self._table("tinyloc_exp2_table", EXP2, linkage="")
-        self._table("tinyloc_rsqrt_table", RSQRT, linkage="")
+        self.table("tinyloc_exp2_table", EXP2, linkage="")
+        self.table("tinyloc_rsqrt_table", RSQRT, linkage="")
         if self.windowed:
-            self._table("tinyloc_reciprocal_table", RECIPROCAL, linkage="")
+            self.table("tinyloc_reciprocal_table", RECIPROCAL, linkage="")
         for operator in graph.operators:
             identifier(operator.name)
             self.late = operator.output in self.windowed and not isinstance(operator, Collect)
-            self.operator(operator)
+            emit_operator(operator, self)
 
     def context(self) -> dict[str, Any]:
         """What the templates ask for."""
@@ -155,7 +140,8 @@ class Writer:
                 lines.append(f"{kind} *const {name} = {place}; /* {rows}[{tensor.size}] */")
         return lines
 
-    def _pointer(self, name: str) -> str:
+    def pointer(self, name: str) -> str:
+        """Where a tensor lies, as a C expression."""
         if name == SAMPLE:
             return "sample"
         if name == self.graph.output:
@@ -165,7 +151,8 @@ class Writer:
                 return f"state->{operator.state(self.graph).name}"
         return identifier(name)
 
-    def _table(self, name: str, values: npt.NDArray[Any], linkage: str = "static") -> str:
+    def table(self, name: str, values: npt.NDArray[Any], linkage: str = "static") -> str:
+        """Add a constant table; returns its name."""
         self.text.tables.append(
             {
                 "linkage": linkage,
@@ -178,262 +165,47 @@ class Writer:
         )
         return name
 
-    def _record(self, operator: Operator, kind: str, **fields: int | str) -> str:
+    def record(self, operator: Operator, kind: str, **fields: int | str) -> str:
+        """Add an operator's constant struct of that type; returns a pointer to it."""
         entries = [
             (key, integer(value) if isinstance(value, int) else value) for key, value in fields.items()
         ]
         self.text.records.append({"type": kind, "name": operator.name, "fields": entries})
         return f"&{operator.name}"
 
-    def _call(self, function: str, *arguments: str) -> None:
+    def call(self, function: str, *arguments: str) -> None:
+        """Add a call, to the step's or to the full window's."""
         calls = self.text.window_calls if self.late else self.text.calls
         calls.append(f"{function}({', '.join(arguments)});")
 
-    def _row_by_row(self, function: str, record: str, x: str, y: str) -> None:
+    def row_by_row(self, function: str, record: str, x: str, y: str) -> None:
         """A call for each row of y, of an operator that knows one row only."""
         rows, widths = self.graph.tensor(y).rows, [self.graph.tensor(name).size for name in (x, y)]
         if rows == 1:
-            self._call(function, record, self._pointer(x), self._pointer(y))
+            self.call(function, record, self.pointer(x), self.pointer(y))
             return
-        at = [f"{self._pointer(name)} + row * {width}" for name, width in zip((x, y), widths, strict=True)]
+        at = [f"{self.pointer(name)} + row * {width}" for name, width in zip((x, y), widths, strict=True)]
         self.text.window_calls += [
             f"for (uint16_t row = 0; row < {rows}; row++) {{",
             f"    {function}({record}, {', '.join(at)});",
             "}",
         ]
 
-    def _elements(self, name: str) -> int:
+    def elements(self, name: str) -> int:
+        """Elements of a tensor, all rows together."""
         tensor = self.graph.tensor(name)
         return tensor.rows * tensor.size
 
-    def _bits(self, name: str) -> int:
+    def bits(self, name: str) -> int:
+        """How wide a tensor is stored."""
         return self.graph.tensor(name).bits
 
-    def _rows(self, op: Linear | DepthwiseConv | Conv) -> dict[str, str]:
+    def rows(self, op: Linear | DepthwiseConv | Conv) -> dict[str, str]:
+        """Tables of weights and of what each row is requantised by."""
         return {
-            part: self._table(f"{op.name}_{part}", getattr(op, part))
+            part: self.table(f"{op.name}_{part}", getattr(op, part))
             for part in ("weight", "bias", "multiplier", "shift")
         }
-
-    @singledispatchmethod
-    def operator(self, op: Operator) -> None:
-        """Add one operator's tables, record and call."""
-        raise TypeError(f"no C form of {type(op).__name__}")
-
-    @operator.register
-    def _(self, op: Lookup) -> None:
-        table = self._table(f"{op.name}_table", op.table)
-        size = str(self._elements(op.y))
-        self._call(
-            f"tinyloc_lookup_{self._bits(op.y)}", table, size, self._pointer(op.x), self._pointer(op.y)
-        )
-
-    @operator.register
-    def _(self, op: Curve) -> None:
-        table = self._table(f"{op.name}_table", op.table)
-        size = str(self._elements(op.y))
-        self._call("tinyloc_curve", table, size, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Linear) -> None:
-        outputs, inputs = op.weight.shape
-        if self._bits(op.x) == 16:
-            op = replace(op, weight=unpacking_order(op.weight))
-        limit = self.graph.tensor(op.y).limit
-        record = self._record(
-            op, "tinyloc_linear", **self._rows(op), outputs=outputs, inputs=inputs, limit=limit
-        )
-        function = f"tinyloc_linear_{self._bits(op.x)}_{self._bits(op.y)}"
-        self._row_by_row(function, record, op.x, op.y)
-
-    @operator.register
-    def _(self, op: RmsNorm) -> None:
-        y = self.graph.tensor(op.y)
-        record = self._record(
-            op, "tinyloc_rms_norm", epsilon=op.epsilon, size=y.size, shift=op.shift, limit=y.limit
-        )
-        self._row_by_row(f"tinyloc_rms_norm_16_{y.bits}", record, op.x, op.y)
-
-    @operator.register
-    def _(self, op: DepthwiseConv) -> None:
-        channels, taps = op.weight.shape
-        limit = self.graph.tensor(op.y).limit
-        record = self._record(op, "tinyloc_conv", **self._rows(op), channels=channels, taps=taps, limit=limit)
-        function = f"tinyloc_conv_{self._bits(op.x)}_{self._bits(op.y)}"
-        past = f"state->{op.state(self.graph).name}"
-        self._call(function, record, past, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Scan) -> None:
-        channels, states = op.decay.shape
-        record = self._record(
-            op,
-            "tinyloc_scan",
-            decay=self._table(f"{op.name}_decay", op.decay),
-            skip=self._table(f"{op.name}_skip", op.skip),
-            u_multiplier=op.u_multiplier,
-            y_multiplier=op.y_multiplier,
-            channels=channels,
-            states=states,
-            decay_shift=op.decay_shift,
-            u_shift=op.u_shift,
-            skip_shift=op.skip_shift,
-            y_shift=op.y_shift,
-            limit=self.graph.tensor(op.y).limit,
-        )
-        operands = [self._pointer(name) for name in (op.dt, op.b, op.c, op.x, op.y)]
-        self._call(
-            f"tinyloc_scan_{self._bits(op.x)}", record, f"state->{op.state(self.graph).name}", *operands
-        )
-
-    @operator.register
-    def _(self, op: Multiply) -> None:
-        y = self.graph.tensor(op.y)
-        record = self._record(
-            op,
-            "tinyloc_multiply",
-            multiplier=op.multiplier,
-            size=self._elements(op.y),
-            shift=op.shift,
-            limit=y.limit,
-        )
-        function = f"tinyloc_multiply_{self._bits(op.b)}_{y.bits}"
-        self._call(function, record, *(self._pointer(name) for name in (op.a, op.b, op.y)))
-
-    @operator.register
-    def _(self, op: Add) -> None:
-        y = self.graph.tensor(op.y)
-        record = self._record(
-            op,
-            "tinyloc_add",
-            a_multiplier=op.a_multiplier,
-            b_multiplier=op.b_multiplier,
-            size=self._elements(op.y),
-            shift=op.shift,
-            limit=y.limit,
-        )
-        self._call("tinyloc_add_16", record, *(self._pointer(name) for name in (op.a, op.b, op.y)))
-
-    @operator.register
-    def _(self, op: Collect) -> None:
-        x, y = self.graph.tensor(op.x), self.graph.tensor(op.y)
-        at = "(uint16_t)state->clock[0]"
-        self._call(f"tinyloc_collect_{x.bits}", self._pointer(y.name), at, str(x.size), self._pointer(x.name))
-
-    @operator.register
-    def _(self, op: Position) -> None:
-        table = self._table(f"{op.name}_table", op.table)
-        limit = str(self.graph.tensor(op.y).limit)
-        x, y = self._pointer(op.x), self._pointer(op.y)
-        self._call("tinyloc_position", table, str(self._elements(op.y)), limit, x, y)
-
-    @operator.register
-    def _(self, op: LayerNorm) -> None:
-        y = self.graph.tensor(op.y)
-        record = self._record(
-            op,
-            "tinyloc_layer_norm",
-            gain=self._table(f"{op.name}_gain", op.gain),
-            bias=self._table(f"{op.name}_bias", op.bias),
-            epsilon=op.epsilon,
-            mean_multiplier=op.mean_multiplier,
-            rows=y.rows,
-            size=y.size,
-            mean_shift=op.mean_shift,
-            gain_shift=op.gain_shift,
-            shift=op.shift,
-            limit=y.limit,
-        )
-        self._call("tinyloc_layer_norm_16", record, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Attention) -> None:
-        y = self.graph.tensor(op.y)
-        record = self._record(
-            op,
-            "tinyloc_attention",
-            score_multiplier=op.score_multiplier,
-            y_multiplier=op.y_multiplier,
-            rows=y.rows,
-            others=self.graph.tensor(op.k).rows,
-            size=y.size,
-            heads=op.heads,
-            score_shift=op.score_shift,
-            y_shift=op.y_shift,
-            limit=y.limit,
-        )
-        operands = [self._pointer(name) for name in (op.q, op.k, op.v, op.y)]
-        self._call("tinyloc_attention_16", record, "state->scratch", *operands)
-
-    @operator.register
-    def _(self, op: MeanRows) -> None:
-        x, y = self.graph.tensor(op.x), self.graph.tensor(op.y)
-        numbers = [integer(n) for n in (x.rows, x.size, op.multiplier, op.shift, y.limit)]
-        self._call("tinyloc_mean_rows", *numbers, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: LastRow) -> None:
-        x = self.graph.tensor(op.x)
-        self._call("tinyloc_last_row", str(x.rows), str(x.size), self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Conv) -> None:
-        x, y = self.graph.tensor(op.x), self.graph.tensor(op.y)
-        record = self._record(
-            op,
-            "tinyloc_rows_conv",
-            **self._rows(op),
-            x_rows=x.rows,
-            rows=y.rows,
-            inputs=x.size,
-            outputs=y.size,
-            taps=op.taps,
-            stride=op.stride,
-            past=op.past,
-            limit=y.limit,
-        )
-        self._call("tinyloc_rows_conv_16", record, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Interleave) -> None:
-        a = self.graph.tensor(op.a)
-        operands = [self._pointer(name) for name in (op.a, op.b, op.c, op.y)]
-        self._call("tinyloc_interleave", str(a.rows), str(a.size), *operands)
-
-    @operator.register
-    def _(self, op: Viterbi) -> None:
-        x, y = self.graph.tensor(op.x), self.graph.tensor(op.y)
-        tables = {
-            part: self._table(f"{op.name}_{part}", getattr(op, part))
-            for part in ("transitions", "start", "end")
-        }
-        record = self._record(op, "tinyloc_viterbi", **tables, rows=x.rows, rooms=x.size, limit=y.limit)
-        self._call("tinyloc_viterbi_16", record, "state->scratch", self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Statistics) -> None:
-        x = self.graph.tensor(op.x)
-        self._call("tinyloc_statistics", str(x.rows), str(x.size), self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Standardise) -> None:
-        y = self.graph.tensor(op.y)
-        tables = {
-            part: self._table(f"{op.name}_{part}", getattr(op, part))
-            for part in ("offset", "multiplier", "shift")
-        }
-        record = self._record(op, "tinyloc_standardise", **tables, size=y.size, limit=y.limit)
-        self._call("tinyloc_standardise_16", record, self._pointer(op.x), self._pointer(op.y))
-
-    @operator.register
-    def _(self, op: Forest) -> None:
-        tables = {
-            part: self._table(f"{op.name}_{part}", getattr(op, part))
-            for part in ("feature", "threshold", "left", "right", "roots")
-        }
-        rooms = self.graph.tensor(op.y).size
-        record = self._record(op, "tinyloc_forest", **tables, trees=len(op.roots), rooms=rooms)
-        self._call("tinyloc_forest_16", record, self._pointer(op.x), self._pointer(op.y))
 
 
 def state_bytes(graph: Graph) -> int:

@@ -1,0 +1,123 @@
+"""One operator of every step as C: its tables, its record, its call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import singledispatch
+from typing import TYPE_CHECKING
+
+from tinyloc.emit.literals import unpacking_order
+from tinyloc.quant.graph import (
+    Add,
+    Curve,
+    DepthwiseConv,
+    Linear,
+    Lookup,
+    Multiply,
+    Operator,
+    RmsNorm,
+    Scan,
+)
+
+if TYPE_CHECKING:
+    from tinyloc.emit.write import Writer
+
+
+@singledispatch
+def emit_operator(op: Operator, to: Writer) -> None:
+    """Add one operator to the C of a graph."""
+    raise TypeError(f"no C form of {type(op).__name__}")
+
+
+@emit_operator.register
+def _(op: Lookup, to: Writer) -> None:
+    table = to.table(f"{op.name}_table", op.table)
+    size = str(to.elements(op.y))
+    to.call(f"tinyloc_lookup_{to.bits(op.y)}", table, size, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Curve, to: Writer) -> None:
+    table = to.table(f"{op.name}_table", op.table)
+    size = str(to.elements(op.y))
+    to.call("tinyloc_curve", table, size, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Linear, to: Writer) -> None:
+    outputs, inputs = op.weight.shape
+    if to.bits(op.x) == 16:
+        op = replace(op, weight=unpacking_order(op.weight))
+    limit = to.graph.tensor(op.y).limit
+    record = to.record(op, "tinyloc_linear", **to.rows(op), outputs=outputs, inputs=inputs, limit=limit)
+    function = f"tinyloc_linear_{to.bits(op.x)}_{to.bits(op.y)}"
+    to.row_by_row(function, record, op.x, op.y)
+
+
+@emit_operator.register
+def _(op: RmsNorm, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(op, "tinyloc_rms_norm", epsilon=op.epsilon, size=y.size, shift=op.shift, limit=y.limit)
+    to.row_by_row(f"tinyloc_rms_norm_16_{y.bits}", record, op.x, op.y)
+
+
+@emit_operator.register
+def _(op: DepthwiseConv, to: Writer) -> None:
+    channels, taps = op.weight.shape
+    limit = to.graph.tensor(op.y).limit
+    record = to.record(op, "tinyloc_conv", **to.rows(op), channels=channels, taps=taps, limit=limit)
+    function = f"tinyloc_conv_{to.bits(op.x)}_{to.bits(op.y)}"
+    past = f"state->{op.state(to.graph).name}"
+    to.call(function, record, past, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Scan, to: Writer) -> None:
+    channels, states = op.decay.shape
+    record = to.record(
+        op,
+        "tinyloc_scan",
+        decay=to.table(f"{op.name}_decay", op.decay),
+        skip=to.table(f"{op.name}_skip", op.skip),
+        u_multiplier=op.u_multiplier,
+        y_multiplier=op.y_multiplier,
+        channels=channels,
+        states=states,
+        decay_shift=op.decay_shift,
+        u_shift=op.u_shift,
+        skip_shift=op.skip_shift,
+        y_shift=op.y_shift,
+        limit=to.graph.tensor(op.y).limit,
+    )
+    operands = [to.pointer(name) for name in (op.dt, op.b, op.c, op.x, op.y)]
+    to.call(f"tinyloc_scan_{to.bits(op.x)}", record, f"state->{op.state(to.graph).name}", *operands)
+
+
+@emit_operator.register
+def _(op: Multiply, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_multiply",
+        multiplier=op.multiplier,
+        size=to.elements(op.y),
+        shift=op.shift,
+        limit=y.limit,
+    )
+    function = f"tinyloc_multiply_{to.bits(op.b)}_{y.bits}"
+    to.call(function, record, *(to.pointer(name) for name in (op.a, op.b, op.y)))
+
+
+@emit_operator.register
+def _(op: Add, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_add",
+        a_multiplier=op.a_multiplier,
+        b_multiplier=op.b_multiplier,
+        size=to.elements(op.y),
+        shift=op.shift,
+        limit=y.limit,
+    )
+    to.call("tinyloc_add_16", record, *(to.pointer(name) for name in (op.a, op.b, op.y)))

@@ -1,0 +1,156 @@
+"""One operator of a whole window as C; importing this module registers them with `emit_operator`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tinyloc.emit.literals import integer
+from tinyloc.emit.operators import emit_operator
+from tinyloc.quant.graph import (
+    Attention,
+    Collect,
+    Conv,
+    Forest,
+    Interleave,
+    LastRow,
+    LayerNorm,
+    MeanRows,
+    Position,
+    Standardise,
+    Statistics,
+    Viterbi,
+)
+
+if TYPE_CHECKING:
+    from tinyloc.emit.write import Writer
+
+
+@emit_operator.register
+def _(op: Collect, to: Writer) -> None:
+    x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
+    at = "(uint16_t)state->clock[0]"
+    to.call(f"tinyloc_collect_{x.bits}", to.pointer(y.name), at, str(x.size), to.pointer(x.name))
+
+
+@emit_operator.register
+def _(op: Position, to: Writer) -> None:
+    table = to.table(f"{op.name}_table", op.table)
+    limit = str(to.graph.tensor(op.y).limit)
+    x, y = to.pointer(op.x), to.pointer(op.y)
+    to.call("tinyloc_position", table, str(to.elements(op.y)), limit, x, y)
+
+
+@emit_operator.register
+def _(op: LayerNorm, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_layer_norm",
+        gain=to.table(f"{op.name}_gain", op.gain),
+        bias=to.table(f"{op.name}_bias", op.bias),
+        epsilon=op.epsilon,
+        mean_multiplier=op.mean_multiplier,
+        rows=y.rows,
+        size=y.size,
+        mean_shift=op.mean_shift,
+        gain_shift=op.gain_shift,
+        shift=op.shift,
+        limit=y.limit,
+    )
+    to.call("tinyloc_layer_norm_16", record, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Attention, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_attention",
+        score_multiplier=op.score_multiplier,
+        y_multiplier=op.y_multiplier,
+        rows=y.rows,
+        others=to.graph.tensor(op.k).rows,
+        size=y.size,
+        heads=op.heads,
+        score_shift=op.score_shift,
+        y_shift=op.y_shift,
+        limit=y.limit,
+    )
+    operands = [to.pointer(name) for name in (op.q, op.k, op.v, op.y)]
+    to.call("tinyloc_attention_16", record, "state->scratch", *operands)
+
+
+@emit_operator.register
+def _(op: MeanRows, to: Writer) -> None:
+    x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
+    numbers = [integer(n) for n in (x.rows, x.size, op.multiplier, op.shift, y.limit)]
+    to.call("tinyloc_mean_rows", *numbers, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: LastRow, to: Writer) -> None:
+    x = to.graph.tensor(op.x)
+    to.call("tinyloc_last_row", str(x.rows), str(x.size), to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Conv, to: Writer) -> None:
+    x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_rows_conv",
+        **to.rows(op),
+        x_rows=x.rows,
+        rows=y.rows,
+        inputs=x.size,
+        outputs=y.size,
+        taps=op.taps,
+        stride=op.stride,
+        past=op.past,
+        limit=y.limit,
+    )
+    to.call("tinyloc_rows_conv_16", record, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Interleave, to: Writer) -> None:
+    a = to.graph.tensor(op.a)
+    operands = [to.pointer(name) for name in (op.a, op.b, op.c, op.y)]
+    to.call("tinyloc_interleave", str(a.rows), str(a.size), *operands)
+
+
+@emit_operator.register
+def _(op: Viterbi, to: Writer) -> None:
+    x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
+    tables = {
+        part: to.table(f"{op.name}_{part}", getattr(op, part)) for part in ("transitions", "start", "end")
+    }
+    record = to.record(op, "tinyloc_viterbi", **tables, rows=x.rows, rooms=x.size, limit=y.limit)
+    to.call("tinyloc_viterbi_16", record, "state->scratch", to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Statistics, to: Writer) -> None:
+    x = to.graph.tensor(op.x)
+    to.call("tinyloc_statistics", str(x.rows), str(x.size), to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Standardise, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    tables = {
+        part: to.table(f"{op.name}_{part}", getattr(op, part)) for part in ("offset", "multiplier", "shift")
+    }
+    record = to.record(op, "tinyloc_standardise", **tables, size=y.size, limit=y.limit)
+    to.call("tinyloc_standardise_16", record, to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register
+def _(op: Forest, to: Writer) -> None:
+    tables = {
+        part: to.table(f"{op.name}_{part}", getattr(op, part))
+        for part in ("feature", "threshold", "left", "right", "roots")
+    }
+    rooms = to.graph.tensor(op.y).size
+    record = to.record(op, "tinyloc_forest", **tables, trees=len(op.roots), rooms=rooms)
+    to.call("tinyloc_forest_16", record, to.pointer(op.x), to.pointer(op.y))

@@ -29,21 +29,21 @@ def emit_operator(op: Operator, to: Writer) -> None:
     raise TypeError(f"no C form of {type(op).__name__}")
 
 
-@emit_operator.register
+@emit_operator.register(Lookup)
 def _(op: Lookup, to: Writer) -> None:
     table = to.table(f"{op.name}_table", op.table)
     size = str(to.elements(op.y))
     to.call(f"tinyloc_lookup_{to.bits(op.y)}", table, size, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Curve)
 def _(op: Curve, to: Writer) -> None:
     table = to.table(f"{op.name}_table", op.table)
     size = str(to.elements(op.y))
     to.call("tinyloc_curve", table, size, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Linear)
 def _(op: Linear, to: Writer) -> None:
     outputs, inputs = op.weight.shape
     if to.bits(op.x) == 16:
@@ -54,14 +54,14 @@ def _(op: Linear, to: Writer) -> None:
     to.row_by_row(function, record, op.x, op.y)
 
 
-@emit_operator.register
+@emit_operator.register(RmsNorm)
 def _(op: RmsNorm, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(op, "tinyloc_rms_norm", epsilon=op.epsilon, size=y.size, shift=op.shift, limit=y.limit)
     to.row_by_row(f"tinyloc_rms_norm_16_{y.bits}", record, op.x, op.y)
 
 
-@emit_operator.register
+@emit_operator.register(DepthwiseConv)
 def _(op: DepthwiseConv, to: Writer) -> None:
     channels, taps = op.weight.shape
     limit = to.graph.tensor(op.y).limit
@@ -71,7 +71,7 @@ def _(op: DepthwiseConv, to: Writer) -> None:
     to.call(function, record, past, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Scan)
 def _(op: Scan, to: Writer) -> None:
     channels, states = op.decay.shape
     record = to.record(
@@ -93,7 +93,7 @@ def _(op: Scan, to: Writer) -> None:
     to.call(f"tinyloc_scan_{to.bits(op.x)}", record, f"state->{op.state(to.graph).name}", *operands)
 
 
-@emit_operator.register
+@emit_operator.register(Multiply)
 def _(op: Multiply, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(
@@ -108,7 +108,7 @@ def _(op: Multiply, to: Writer) -> None:
     to.call(function, record, *(to.pointer(name) for name in (op.a, op.b, op.y)))
 
 
-@emit_operator.register
+@emit_operator.register(Add)
 def _(op: Add, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(

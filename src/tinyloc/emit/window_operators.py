@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tinyloc.emit.write import Writer
 
 
-@emit_operator.register
+@emit_operator.register(Collect)
 def _(op: Collect, to: Writer) -> None:
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     at = "(uint16_t)state->clock[0]"
     to.call(f"tinyloc_collect_{x.bits}", to.pointer(y.name), at, str(x.size), to.pointer(x.name))
 
 
-@emit_operator.register
+@emit_operator.register(Position)
 def _(op: Position, to: Writer) -> None:
     table = to.table(f"{op.name}_table", op.table)
     limit = str(to.graph.tensor(op.y).limit)
@@ -40,7 +40,7 @@ def _(op: Position, to: Writer) -> None:
     to.call("tinyloc_position", table, str(to.elements(op.y)), limit, x, y)
 
 
-@emit_operator.register
+@emit_operator.register(LayerNorm)
 def _(op: LayerNorm, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(
@@ -60,7 +60,7 @@ def _(op: LayerNorm, to: Writer) -> None:
     to.call("tinyloc_layer_norm_16", record, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Attention)
 def _(op: Attention, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(
@@ -80,20 +80,20 @@ def _(op: Attention, to: Writer) -> None:
     to.call("tinyloc_attention_16", record, "state->scratch", *operands)
 
 
-@emit_operator.register
+@emit_operator.register(MeanRows)
 def _(op: MeanRows, to: Writer) -> None:
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     numbers = [integer(n) for n in (x.rows, x.size, op.multiplier, op.shift, y.limit)]
     to.call("tinyloc_mean_rows", *numbers, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(LastRow)
 def _(op: LastRow, to: Writer) -> None:
     x = to.graph.tensor(op.x)
     to.call("tinyloc_last_row", str(x.rows), str(x.size), to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Conv)
 def _(op: Conv, to: Writer) -> None:
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     record = to.record(
@@ -112,14 +112,14 @@ def _(op: Conv, to: Writer) -> None:
     to.call("tinyloc_rows_conv_16", record, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Interleave)
 def _(op: Interleave, to: Writer) -> None:
     a = to.graph.tensor(op.a)
     operands = [to.pointer(name) for name in (op.a, op.b, op.c, op.y)]
     to.call("tinyloc_interleave", str(a.rows), str(a.size), *operands)
 
 
-@emit_operator.register
+@emit_operator.register(Viterbi)
 def _(op: Viterbi, to: Writer) -> None:
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     tables = {
@@ -129,13 +129,13 @@ def _(op: Viterbi, to: Writer) -> None:
     to.call("tinyloc_viterbi_16", record, "state->scratch", to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Statistics)
 def _(op: Statistics, to: Writer) -> None:
     x = to.graph.tensor(op.x)
     to.call("tinyloc_statistics", str(x.rows), str(x.size), to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Standardise)
 def _(op: Standardise, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     tables = {
@@ -145,7 +145,7 @@ def _(op: Standardise, to: Writer) -> None:
     to.call("tinyloc_standardise_16", record, to.pointer(op.x), to.pointer(op.y))
 
 
-@emit_operator.register
+@emit_operator.register(Forest)
 def _(op: Forest, to: Writer) -> None:
     tables = {
         part: to.table(f"{op.name}_{part}", getattr(op, part))

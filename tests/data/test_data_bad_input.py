@@ -234,6 +234,16 @@ def test_a_zip_file_with_a_flipped_byte(tmp_path: Path) -> None:
     assert "not a whole zip file" in complaint("uji", data_dir=tmp_path)
 
 
+def test_a_zip_file_of_other_tables(tmp_path: Path) -> None:
+    path = tmp_path / "uji" / "UJIndoorLoc.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("UJIndoorLoc/trainingData.csv", "WAP001,TIMESTAMP\n-50,1\n")
+    text = complaint("uji", data_dir=tmp_path)
+    assert f"{path}: not the published trainingData.csv: its SHA-256 is " in text
+    assert "fetch the data set again" in text
+
+
 def test_data_that_are_not_here(tmp_path: Path) -> None:
     text = complaint("flat", data_dir=tmp_path / "nowhere")
     for part in ("'flat' is not here", str(tmp_path / "nowhere" / "flat"), "does not exist", "zenodo"):

@@ -16,7 +16,7 @@ from rich.console import Console
 from tinyloc.data import locate as locate_module
 from tinyloc.data.fetch import fetch, fetch_file
 from tinyloc.data.locate import cache_folder, locate, look
-from tinyloc.data.sources import ALL
+from tinyloc.data.sources import ALL, uji
 from tinyloc.data.sources.base import RemoteFile, Source
 from tinyloc.errors import DataError, DownloadError, OutputError
 
@@ -202,5 +202,9 @@ def test_the_published_checksums_are_those_of_the_files_here(name: str, data_dir
     for file in found.remote:
         content = (data_dir / found.folder / file.path).read_bytes()
         assert file.url.startswith("https://")
-        assert file.size in (0, len(content))
-        assert file.sha256 in ("", hashlib.sha256(content).hexdigest())
+        if name == "uji":  # the zip may be packed anew: its tables have checksums instead
+            assert file.sha256 == ""
+            assert set(uji.SHA256) == {"trainingData.csv", "validationData.csv"}
+        else:
+            assert file.size == len(content)
+            assert file.sha256 == hashlib.sha256(content).hexdigest()

@@ -8,10 +8,14 @@ The published validation file tests. Of the training file, the last quarter of e
 TIMESTAMP validates, cut between two visits (one user, one phone, one spot): the ten or so rows of a visit are
 near-copies, and shuffled rows would put copies into both sets. Whole users are not held out, because
 building 0 has two only and half of it would be lost.
+
+The publisher gives no checksum of the zip file, which may be packed anew: it is held to what its first
+download was (`fetch`), and the two tables in it to SHA256, at every reading.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from pathlib import Path
@@ -29,6 +33,10 @@ POINTS = 520
 CELL = 70.0
 VALIDATION_SHARE = 0.25
 NOT_HEARD = 100.0
+SHA256 = {
+    "trainingData.csv": "45ca0128bd12019c976bb4793e407c979c82995d7a5940ab7288620247905168",
+    "validationData.csv": "5f90c536648cd657b2c516d20c4e0968d4003279ea6bd5d5d5322d3f1e8905c0",
+}
 _TIE = 1e-4
 _TRUTH = ("LONGITUDE", "LATITUDE", "FLOOR", "BUILDINGID", "SPACEID", "RELATIVEPOSITION", "USERID", "PHONEID")
 
@@ -148,6 +156,13 @@ def _member(path: Path, name: str) -> Table:
         raise DataError(
             f"not a whole zip file ({error})", path=path, hint="It may have been cut: fetch it again."
         ) from None
+    sha = hashlib.sha256(content).hexdigest()
+    if sha != SHA256[name]:
+        raise DataError(
+            f"not the published {name}: its SHA-256 is {sha[:12]}..., expected {SHA256[name][:12]}...",
+            path=path,
+            hint="Remove it and fetch the data set again.",
+        )
     return parse_csv(content, Path(f"{path}:{name}"))
 
 

@@ -1,6 +1,7 @@
 """Where each walk lies in the public repository, and how to know it: path -> (URL path, bytes, SHA-256).
 
-The names there say which of the two phones recorded; the car park's second phone is called 45.
+The names there say which of the two phones recorded. The car park's files are those of `raw_data/`: of the
+same walks `CarPark/` holds another form, with other columns of distance.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ REPOSITORY = "https://github.com/haiyaoyu/RTT-Indoor-localization-data-set"
 RAW = "https://raw.githubusercontent.com/haiyaoyu/RTT-Indoor-localization-data-set"
 LIBRARY_COMMIT = "e13d6bfdd54667373349379bb80dcb1e60fc508e"
 COMMIT = "d109fe88ca1691045b9fa49f03412829807b98f9"
+CARPARK_COMMIT = "52770e73ff764c979bff3735ef336091d2f564b1"
 
 FILES: dict[str, tuple[str, int, str]] = {
     "canteen/walk1_phone13.csv": (
@@ -92,24 +94,24 @@ FILES: dict[str, tuple[str, int, str]] = {
         "9144edc27f7158657ed7a9a9706a1df264ebc3464fced6d9dc91ba53f5e07968",
     ),
     "carpark/walk5_phone13.csv": (
-        f"{COMMIT}/CarPark/circle5_17_00_00/M1_13_mod.csv",
+        f"{CARPARK_COMMIT}/raw_data/CarPark/5/513.csv",
         421951,
         "3cc027c42f16ae7b73b42ef07d5890f634a245c4e77abf6e49b7ee50bcfd08cb",
     ),
     "carpark/walk5_phone24.csv": (
-        f"{COMMIT}/CarPark/circle5_17_00_00/M2_45_mod.csv",
-        0,
-        "",
+        f"{CARPARK_COMMIT}/raw_data/CarPark/5/524.csv",
+        307490,
+        "71082c27deb51628e22a2787fdd84357718e830321830cbfd85b4ad889b779d6",
     ),
     "carpark/walk6_phone13.csv": (
-        f"{COMMIT}/CarPark/circle6_17_08_00/M1_13_mod.csv",
+        f"{CARPARK_COMMIT}/raw_data/CarPark/6/613.csv",
         441430,
         "07c66115119465b954f267f750f4c1f3ea17154b65ccce213cbea39d81ed507f",
     ),
     "carpark/walk6_phone24.csv": (
-        f"{COMMIT}/CarPark/circle6_17_08_00/M2_45_mod.csv",
-        0,
-        "",
+        f"{CARPARK_COMMIT}/raw_data/CarPark/6/624.csv",
+        307379,
+        "94d5fdefe2bd5583dbcdbef056c2702fcb0a964e95627ebd5238690eb2b1a868",
     ),
     "library/walk2_phone13.csv": (
         f"{LIBRARY_COMMIT}/Library/2/213.csv",

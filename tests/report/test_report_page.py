@@ -203,6 +203,54 @@ def test_it_fits_every_screen(browser: Any, tmp_path: Path, make: Any, width: in
     view.close()
 
 
+def _noisy() -> r.Result:
+    """As the simulated house: every notice of a good run, and large counts."""
+    base = small()
+    return small(
+        data=base.data.model_copy(update={"name": "house", "simulated": True,
+                                          "description": "Simulated: 4 rooms on one floor."}),
+        room_changes=r.RoomChanges(true=80, predicted=437),
+        f1_macro=base.f1_macro.model_copy(update={"device": 0.5}),
+        instructions=r.Instructions(step=17_942_123, window=358_842_460),
+    )  # fmt: skip
+
+
+@pytest.mark.browser
+def test_figures_come_before_warnings_and_above_the_fold(browser: Any, tmp_path: Path) -> None:
+    view = _open(browser, _noisy(), tmp_path, 360, 800)
+    assert view.locator(".notice").count() == 3
+    tiles = view.locator(".tiles").bounding_box()
+    assert tiles["y"] + tiles["height"] <= 700
+    assert view.locator(".notice").first.bounding_box()["y"] >= tiles["y"] + tiles["height"]
+    view.close()
+
+
+BROKEN = """() => [...document.querySelectorAll('td:not(.words), .range, .big')].filter(cell => {
+  const range = document.createRange();
+  return [...cell.childNodes].filter(node => node.nodeType === 3 && node.data.trim()).some(node => {
+    range.selectNodeContents(node);
+    return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1; }); })
+  .map(cell => cell.textContent)"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("make", [small, campus, _seeds, _noisy])
+def test_no_number_is_broken_and_wide_tables_scroll_in_their_box(
+    browser: Any, tmp_path: Path, make: Any
+) -> None:
+    view = _open(browser, make(), tmp_path, 360, 800)
+    assert view.evaluate(BROKEN) == []
+    assert view.evaluate("document.documentElement.scrollWidth") <= 360
+    assert view.evaluate("[...document.querySelectorAll('table')].every(t => t.closest('.scroll'))")
+    view.close()
+
+
+def test_simulated_is_said_once_where_the_data_are_named() -> None:
+    text = page.render(_noisy())
+    assert "<bdi>house</bdi>: Simulated: 4 rooms" in text
+    assert "simulated: Simulated" not in text
+
+
 LUMINANCE = """selectors => selectors.map(selector => {
   const light = text => { const c = text.match(/[\\d.]+/g).slice(0, 3).map(Number).map(v => v / 255)
     .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);

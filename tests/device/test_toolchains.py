@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import toy_twin
 from elftools.elf.elffile import ELFFile
 
+from tinyloc.device import compile as compile_module
 from tinyloc.device.boards import Board
 from tinyloc.device.compile import first_diagnostic
 from tinyloc.device.firmware import Firmware
@@ -117,6 +119,32 @@ def test_a_full_disk_is_said_so(board: Board, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(tier.toolchain, "compiler", lambda: [sys.executable, "-c", script])
     with pytest.raises(OutputError, match="disk is full"):
         tier.build(TOY, board, tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["exit 1", "kill -XFSZ $$"])
+def test_a_compiler_that_fails_silently_on_a_full_disk(
+    board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """It is the disk where nothing can be written, or where the system says so; else it is the compiler."""
+    tier = find_tier("pip")
+    monkeypatch.setattr(tier.toolchain, "compiler", lambda: ["sh", "-c", ending])
+    if ending == "exit 1":
+        with pytest.raises(ToolchainError, match="failed without a word"):
+            tier.build(TOY, board, tmp_path)
+        monkeypatch.setattr(compile_module, "_room", lambda folder: False)
+    with pytest.raises(OutputError, match=r"disk is full.*broke off without a word.*Free some space"):
+        tier.build(TOY, board, tmp_path)
+
+
+def test_room_on_a_disk_is_found_by_writing(tmp_path: Path) -> None:
+    assert compile_module._room(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        assert not compile_module._room(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_garbage_is_no_firmware(tier: Tier, toy: Firmware, tmp_path: Path) -> None:

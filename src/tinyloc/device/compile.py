@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +23,15 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 """What all C of ours is clean under."""
 
 COMPILER_TIMEOUT_S = 300
+
+FULL = ("No space left on device", "File too large", "Disk quota exceeded", "NoSpaceLeft", "FileTooBig")
+"""What a compiler says, if it says anything, when its output finds no room."""
+
+IN_SOURCE = re.compile(r"\.[ch]:\d+:\d+: (fatal )?error:|undefined (reference|symbol)|multiple definition")
+"""A fault of the C, which has nothing to do with the disk."""
+
+PROBE_BYTES = 1 << 20
+"""What is written to learn whether the disk is full, after a compiler failed without naming a fault."""
 
 
 def model_sources(c_dir: Path) -> list[Path]:
@@ -66,10 +79,27 @@ def run_compiler(command: Sequence[str], *, folder: Path, sources: Path | None =
         raise ToolchainError(f"{name} could not be run in {folder} ({error.strerror or error})") from error
     if done.returncode != 0:
         text = f"{done.stderr}\n{done.stdout}"
-        if "No space left on device" in text:
-            raise OutputError(f"{folder}: the disk is full", hint="Free some space or name another --out.")
+        full = next((word for word in FULL if word in text), "")
+        if full or done.returncode == -signal.SIGXFSZ or (not IN_SOURCE.search(text) and not _room(folder)):
+            said = full or "it broke off without a word"
+            raise OutputError(
+                f"{folder}: the disk is full, {name} could not write ({said})",
+                hint="Free some space there and in the folder for temporary files, or name another --out.",
+            )
         raise ToolchainError(f"{name}: {first_diagnostic(text, sources)}")
     return done.stdout
+
+
+def _room(folder: Path) -> bool:
+    """Whether `PROBE_BYTES` can be written in `folder` and where compilers keep what is temporary."""
+    try:
+        for where in (folder, None):
+            with tempfile.TemporaryFile(dir=where) as stream:
+                stream.write(bytes(PROBE_BYTES))
+                stream.flush()
+    except OSError as error:
+        return error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return True
 
 
 def first_diagnostic(text: str, sources: Path | None = None) -> str:

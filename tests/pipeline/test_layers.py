@@ -10,7 +10,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "tinyloc"
-WITHOUT_TORCH = ("quant.reference", "quant.storage", "emit", "device", "judge", "report", "cli", "errors")
+WITHOUT_TORCH = (
+    "quant.reference",
+    "quant.storage",
+    "emit",
+    "device",
+    "judge",
+    "report",
+    "cli",
+    "errors",
+    "metrics",
+)
 
 
 def modules(*names: str) -> list[str]:
@@ -47,6 +57,14 @@ def test_arrows_run_one_way(later: str) -> None:
         for path in (PACKAGE / earlier).rglob("*.py"):
             text = path.read_text()
             assert f"tinyloc.{later}" not in text, f"{path.name} uses {later}"
+
+
+def test_macro_f1_is_written_once() -> None:
+    """`metrics` stands below all rooms; whoever scores takes it from there."""
+    assert "tinyloc." not in (PACKAGE / "metrics.py").read_text().split("import", 1)[1]
+    for room in ("judge", "pipeline", "quant", "report", "device"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            assert "def macro_f1" not in path.read_text(), path
 
 
 def test_the_map_names_every_folder() -> None:

@@ -15,10 +15,10 @@ from tinyloc import emit as emission
 from tinyloc.data import load_windows, load_windows_file, save_windows
 from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import ModelFileError, StoppedError, TinylocError, UsageError
-from tinyloc.judge.metrics import macro_f1
 from tinyloc.learn.options import TrainOptions, resolve
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import chunks
+from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.pipeline.folder import RunFolder
 from tinyloc.quant import storage

@@ -119,7 +119,7 @@ def _tiers(name: str) -> list[Any]:
 
 def _limits(board: str, ram: str | None, flash: str | None) -> Any:
     from tinyloc.device.boards import budget, find_board, parse_size
-    from tinyloc.pipeline.verify import Limits
+    from tinyloc.pipeline.fits import Limits
 
     found = find_board(board)
     asked = [None if text is None else parse_size(text) for text in (ram, flash)]

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from command_line import SMALL, TRAIN_SMALL, Done, Table, done, program, rows, tinyloc, write
 
 from tinyloc.data import load_windows_file
+from tinyloc.device.boards import find_board
+from tinyloc.device.emulators import DeviceRun
+from tinyloc.device.tiers import Tier, find_tier
+from tinyloc.errors import BudgetError
+from tinyloc.learn.options import TrainOptions
+from tinyloc.pipeline import fits
 
 Change = Callable[[Table], Table]
 
@@ -268,7 +277,9 @@ def test_a_budget_of_verify(copy_of_run: Path, limit: str, size: int, what: str)
     assert found.code == 3
     assert f"{what}: " in found.only_error
     assert "bytes too many" in found.only_error
-    assert "What would fit" in found.only_error
+    assert re.search(r"Would fit: H\d|Nothing known would fit; the nearest, H1L1", found.only_error)
+    assert not (copy_of_run / "result.json").exists(), "the old verdict is gone"
+    assert not (copy_of_run / "index.html").exists()
 
 
 def test_a_budget_that_only_the_stack_breaks(copy_of_run: Path) -> None:
@@ -279,6 +290,28 @@ def test_a_budget_that_only_the_stack_breaks(copy_of_run: Path) -> None:
     assert (
         f"RAM with stack is {used - limit} bytes over: {used} bytes used, {limit} bytes" in found.only_error
     )
+    assert "Would fit: H3L1 (--hidden 3 --layers 1)" in found.only_error
+
+
+def test_what_is_measured_before_training_is_the_most_of_all_tiers(copy_of_run: Path) -> None:
+    @dataclass(frozen=True)
+    class Heavier(Tier):
+        """The pip tier, but its stack is deeper."""
+
+        def run(self, *arguments: Any, **options: Any) -> DeviceRun:
+            done = super().run(*arguments, **options)
+            return dataclasses.replace(done, stack_bytes=done.stack_bytes + 1000)
+
+    sets = load_windows_file(copy_of_run / "windows.npz")
+    pip = find_tier("pip")
+    heavier = Heavier("heavier", pip.toolchain, pip.emulator)
+    options = TrainOptions(hidden=1)
+    needs = fits.measure(fits.shape(sets, options), sets, "int16", [pip])
+    limits = fits.Limits(find_board("stm32l4"), needs.ram_bytes, needs.flash_bytes)
+    fits.preflight(sets, options, "int16", limits, [pip])
+    for tiers in ([pip, heavier], [heavier, pip]):
+        with pytest.raises(BudgetError, match="RAM with stack is 1000 bytes over"):
+            fits.preflight(sets, options, "int16", limits, tiers)
 
 
 # --- no compiler ------------------------------------------------------------------------------------------

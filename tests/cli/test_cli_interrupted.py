@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ import pytest
 from command_line import TRAIN_SMALL, Done, command, done, environment, left_behind, program, tinyloc
 
 from tinyloc import files
-from tinyloc.data import load_windows_file
+from tinyloc.data import load_windows_file, picture
 from tinyloc.judge import result as verdict
 from tinyloc.learn import train
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.pipeline import stages
+from tinyloc.pipeline import verify as verifying
 from tinyloc.quant import storage
+from tinyloc.report import page
 
 LONGER = ("--hidden", "4", "--train-steps", "40", "--scaling", "auto")
 """Two trials of 40 steps, validated every 2 steps."""
@@ -32,8 +36,10 @@ import signal
 import sys
 from tinyloc import files
 from tinyloc.cli import main
+from tinyloc.device import unicorn_chip
 from tinyloc.learn import train
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it would be ignored
 times = int(sys.argv.pop(1))
 
 def wait_after(owner, name, matters=lambda *arguments: True):
@@ -48,7 +54,10 @@ def wait_after(owner, name, matters=lambda *arguments: True):
         return done
     setattr(owner, name, wrapped)
 
-if sys.argv[1] == "write":
+if sys.argv[1] == "chip":
+    wait_after(unicorn_chip._Chip, "_on_interrupt")
+    sys.argv.pop(1)
+elif sys.argv[1] == "write":
     wait_after(files.os, "fsync")
     sys.argv.pop(1)
 else:
@@ -170,6 +179,48 @@ def test_ctrl_c_elsewhere_is_one_line_too(recording: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+STAGES: dict[str, tuple[object, str]] = {
+    "data": (stages, "load_windows"),
+    "data show": (picture, "draw_recordings"),
+    "train": (stages, "fingerprint"),
+    "quantise": (stages, "lower"),
+    "emit": (stages.emission, "emit"),
+    "verify": (verifying, "replay"),
+    "report": (page, "render"),
+}
+
+
+@pytest.mark.parametrize("verb", STAGES)
+def test_ctrl_c_in_every_stage(
+    verb: str, recording: Path, copy_of_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    owner, name = STAGES[verb]
+    monkeypatch.setattr(owner, name, press)
+    if verb == "data show":
+        monkeypatch.setattr("tinyloc.data.draw_recordings", press)
+    words = {
+        "data": ("data", "--data", recording, "--out", tmp_path / "new"),
+        "data show": ("data", "show", recording, "--picture", tmp_path / "new.png"),
+        "verify": ("verify", copy_of_run, "--tier", "pip"),
+    }.get(verb, (verb, copy_of_run))
+    found = tinyloc(*words)
+    assert found.code == 130
+    assert found.only_error.startswith("error: stopped")
+    assert not list(tmp_path.glob("new*"))
+    whole(copy_of_run)
+
+
+def test_ctrl_c_while_the_chip_runs(copy_of_run: Path) -> None:
+    found = stopped_by(signal.SIGINT, 1, "chip", "verify", copy_of_run, "--tier", "pip")
+    assert found.code == 130
+    assert "stopped" in found.only_error
+    assert not (copy_of_run / "result.json").exists(), "an old verdict does not outlive a verify"
+    whole(copy_of_run)
+
+
 def test_a_kill_in_training_leaves_nothing_half_written(trained: Path, untrained: Path) -> None:
     found = stopped_by(signal.SIGKILL, 4, "train", untrained, *LONGER)
     assert found.code == -signal.SIGKILL
@@ -186,11 +237,33 @@ def test_a_kill_in_the_midst_of_a_write(copy_of_run: Path) -> None:
     assert found.code == -signal.SIGKILL
     assert (copy_of_run / "model.tinyloc").read_bytes() == before
     whole(copy_of_run)
+    assert len(left_behind(copy_of_run)) == 1, "a killed process cannot tidy up"
     verified = tinyloc("verify", copy_of_run, "--tier", "pip")
     assert "makes it" in verified.only_error
     done("quantise", copy_of_run, "--precision", "int8")
+    assert left_behind(copy_of_run) == [], "the next write of that file does"
     done("emit", copy_of_run)
     done("verify", copy_of_run, "--tier", "pip")
+
+
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {
+        f".a.json.{dead.pid}-x.part": False,
+        f".a.json.{os.getpid()}-x.part": True,
+        f".a.json.{os.getpid()}-old.part": False,
+        ".a.json.oldform.part": False,
+        f".b.json.{dead.pid}-x.part": True,
+        "a.json.part": True,
+    }
+    for name in names:
+        (tmp_path / name).write_text("half")
+    old = time.time() - 2 * files.STALE_SECONDS
+    os.utime(tmp_path / f".a.json.{os.getpid()}-old.part", (old, old))
+    files.write_text(tmp_path / "a.json", "whole")
+    assert {name: (tmp_path / name).exists() for name in names} == names
+    assert (tmp_path / "a.json").read_text() == "whole"
 
 
 # --- the disk is full -------------------------------------------------------------------------------------
@@ -335,6 +408,9 @@ def test_a_compiler_that_finds_the_disk_full(copy_of_run: Path) -> None:
     model = copy_of_run / "c" / "tinyloc_model.c"
     model.write_text(f"{model.read_text()}/* {copy_of_run} */\n")  # nothing is taken from a cache
     found = limited(2048, "verify", copy_of_run, "--tier", "pip")
-    assert found.only_error
+    assert f"{copy_of_run / 'build' / 'pip'}: the disk is full" in found.only_error
+    assert found.code == 2
     assert not (copy_of_run / "build" / "pip" / "firmware.elf").exists()
+    assert not (copy_of_run / "result.json").exists(), "the old verdict is gone"
+    assert not (copy_of_run / "index.html").exists()
     assert program("verify", copy_of_run, "--tier", "pip", "--json").code == 0

@@ -8,21 +8,22 @@ from __future__ import annotations
 import dataclasses
 import math
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tinyloc import emit as emission
 from tinyloc.data.windows import WindowSets
-from tinyloc.device.boards import find_board
+from tinyloc.device.boards import Board, find_board
 from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError
-from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget
+from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fits
 from tinyloc.learn.options import TrainOptions
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import MambaConfig
 from tinyloc.models.scaling import InputScaling
-from tinyloc.pipeline.verify import Limits
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
 from tinyloc.quant.replay import replay
@@ -31,6 +32,15 @@ SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Widths H that are proposed instead, with one layer."""
 WINDOWS = 2
 """Windows that are run to measure the stack."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A board, and the flash and RAM in bytes that the model may use of it."""
+
+    board: Board
+    ram_bytes: int
+    flash_bytes: int
 
 
 def random_model(config: MambaConfig, sets: WindowSets, seed: int = 0) -> Checkpoint:
@@ -65,57 +75,67 @@ def shape(sets: WindowSets, options: TrainOptions) -> MambaConfig:
     )
 
 
-def measure(config: MambaConfig, sets: WindowSets, precision: Precision, tier: Tier) -> Candidate:
-    """Flash and RAM with stack of a model of that shape, built and run on the roomiest board."""
+def measure(config: MambaConfig, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
+    """Flash and RAM with stack of a model of that shape, built and run on the roomiest board.
+
+    Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit.
+    """
     graph = lower(random_model(config, sets), sets.train.rssi[:16], precision)
     board = dataclasses.replace(find_board("cortex-m4"), ram_bytes=2**20, flash_bytes=2**22)
+    flash, ram = [], []
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
         folder = Path(name)
         emission.emit(graph, folder / "c")
-        firmware = tier.build(folder / "c", board, folder / "build")
-        done = tier.run(firmware, _some(graph, sets), count_records=1)
-        return Candidate(_name(config), firmware.flash_bytes, firmware.static_ram_bytes + done.stack_bytes)
+        for tier in tiers:
+            firmware = tier.build(folder / "c", board, folder / tier.name)
+            done = tier.run(firmware, _some(graph, sets), count_records=1)
+            flash.append(firmware.flash_bytes)
+            ram.append(firmware.static_ram_bytes + done.stack_bytes)
+    return Candidate(_name(config), max(flash), max(ram))
 
 
 def preflight(
-    sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tier: Tier
+    sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tiers: Sequence[Tier]
 ) -> None:
     """Raise BudgetError, with what would fit instead, before a minute is spent on training."""
     config = shape(sets, options)
     weights = sum(math.prod(size) for size in config.weight_shapes().values())
     if weights > limits.flash_bytes:  # nothing has to be built to know
-        fit = Fit(weights, 0, limits.flash_bytes, limits.ram_bytes)
+        over = kilobytes(weights - limits.flash_bytes)
         raise BudgetError(
             f"{MambaConfig.family} {config.name} does not fit: its {weights:,} weights, a byte each, are "
-            f"{kilobytes(fit.flash_over)} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
-            hint=too_large(config, sets, precision, tier, fit).hint,
+            f"{over} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
+            hint=hint(smaller(config, sets, precision, tiers, limits), limits),
         )
-    needs = measure(config, sets, precision, tier)
+    needs = measure(config, sets, precision, tiers)
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:
-        raise too_large(config, sets, precision, tier, fit)
+        found = smaller(config, sets, precision, tiers, limits)
+        raise over_budget(fit, found, what=f"{MambaConfig.family} {config.name}")
 
 
-def too_large(
-    config: MambaConfig, sets: WindowSets, precision: Precision, tier: Tier, fit: Fit
-) -> BudgetError:
-    """The error for a model that does not fit, with up to three sizes that would."""
+def smaller(
+    config: MambaConfig, sets: WindowSets, precision: Precision, tiers: Sequence[Tier], limits: Limits
+) -> list[Candidate]:
+    """Smaller shapes and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
     for hidden in SMALLER:
         if hidden >= config.hidden and config.layers == 1:
             continue
-        candidate = measure(
-            dataclasses.replace(config, hidden=hidden, layers=1, rank=0), sets, precision, tier
-        )
-        found.append(candidate)
-        fitting = [
-            c
-            for c in found
-            if c.flash_bytes <= fit.flash_budget_bytes and c.ram_bytes <= fit.ram_budget_bytes
-        ]
-        if len(fitting) == 2:
+        one = dataclasses.replace(config, hidden=hidden, layers=1, rank=0)
+        found.append(measure(one, sets, precision, tiers))
+        if len(what_fits(found, **_budgets(limits))) == 2:
             break
-    return over_budget(fit, found, what=f"{MambaConfig.family} {config.name}")
+    return found
+
+
+def hint(candidates: Sequence[Candidate], limits: Limits) -> str:
+    """What an error of the budget says would fit."""
+    return over_budget(Fit(0, 0, limits.flash_bytes, limits.ram_bytes), candidates).hint
+
+
+def _budgets(limits: Limits) -> dict[str, int]:
+    return {"flash_budget_bytes": limits.flash_bytes, "ram_budget_bytes": limits.ram_bytes}
 
 
 def _name(config: MambaConfig) -> str:

@@ -127,6 +127,8 @@ class RunFolder:
         for path in paths:
             try:
                 path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                pass  # then it is not there either
             except OSError as error:
                 raise OutputError(f"{path}: cannot be removed ({error.strerror or error})") from None
 

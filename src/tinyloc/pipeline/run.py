@@ -20,9 +20,9 @@ from tinyloc.judge import result as verdict
 from tinyloc.learn.options import TrainOptions
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.pipeline import stages
-from tinyloc.pipeline.fits import preflight
+from tinyloc.pipeline.fits import Limits, preflight
 from tinyloc.pipeline.folder import RunFolder
-from tinyloc.pipeline.verify import Limits, verify
+from tinyloc.pipeline.verify import verify
 from tinyloc.quant.lower import Precision
 from tinyloc.report import page
 
@@ -172,7 +172,8 @@ def run_all(
         sets = stages.prepare(folder, data, data_dir=data_dir, options=data_options, quiet=quiet)
         words.append(windows_line(sets))
         words.extend(sets.notes)
-    preflight(sets, options, run.precision, run.limits, run.tiers[0])
+    folder.forget(folder.result, folder.page)
+    preflight(sets, options, run.precision, run.limits, run.tiers)
     if run.seeds == 1:
         result = one_seed(folder, sets, options, run, speaker)
     else:
@@ -187,7 +188,6 @@ def _several(
     folder: RunFolder, sets: WindowSets, options: TrainOptions, run: RunOptions, speaker: Speaker
 ) -> verdict.Result:
     results: list[tuple[verdict.Result, RunFolder]] = []
-    folder.forget(folder.result, folder.page)
     for seed in range(options.seed, options.seed + run.seeds):
         own = RunFolder(folder.path / "seeds" / str(seed))
         own.create()

@@ -13,19 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import Windows, WindowSets
-from tinyloc.device.boards import Board
 from tinyloc.device.cost import Bracket as CostBracket
 from tinyloc.device.cost import Cost, estimate
 from tinyloc.device.emulators import DeviceRun
 from tinyloc.device.firmware import Firmware
 from tinyloc.device.tiers import Tier
 from tinyloc.emit.write import state_bytes
-from tinyloc.errors import DeviceError
+from tinyloc.errors import BudgetError, DeviceError
 from tinyloc.judge import agreement, metrics
 from tinyloc.judge import result as verdict
 from tinyloc.judge.budget import Fit
 from tinyloc.models import classic
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import MambaConfig
+from tinyloc.pipeline.fits import Limits, hint, smaller
 from tinyloc.pipeline.folder import RunFolder, versions
 from tinyloc.pipeline.stages import Quantised, checkpoint_of, graph_of, quantised_of, same_names, windows_of
 from tinyloc.quant.graph import Graph
@@ -36,15 +37,6 @@ COUNTED_WINDOWS = 3
 """Windows that the pip tier counts instruction by instruction; the reference tier counts all."""
 
 Labels = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """A board, and the flash and RAM in bytes that the model may use of it."""
-
-    board: Board
-    ram_bytes: int
-    flash_bytes: int
 
 
 @dataclass(frozen=True)
@@ -176,14 +168,22 @@ def verify(
     """Run every test window on every tier and leave `result.json`.
 
     The figures are those of the last tier (the reference where it is there). Raises BudgetError when the
-    model does not fit, DeviceError when the chip faults.
+    model does not fit, DeviceError when the chip faults. An old verdict is gone by then, and its page.
     """
+    folder.forget(folder.result, folder.page)
     sets, checkpoint, graph = windows_of(folder), checkpoint_of(folder), graph_of(folder)
     same_names(graph, sets, folder.integer_model)
     folder.need(folder.c_model, "emit")
     seed = int(checkpoint.training.get("seed", 0)) if seed is None else seed
     stream = replay(sets.test, graph.state)
-    runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
+    try:
+        runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
+    except BudgetError as error:
+        config, precision = checkpoint.config, quantised_of(folder).precision
+        if not isinstance(config, MambaConfig):
+            raise
+        fitting = smaller(config, sets, precision, tiers, limits)
+        raise BudgetError(error.message, hint=hint(fitting, limits)) from None
     result = _judge(folder, sets, checkpoint, graph, stream, runs, limits, command, seed)
     verdict.save(result, folder.result)
     return result

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from command_line import TRAIN_SMALL, Done, done, program, rows, tinyloc, write
+
+from tinyloc.data.load import PROTOCOL_OPTIONS
+from tinyloc.data.sources import ALL
+from tinyloc.data.words import FLAGS, flag
 
 COMMANDS = (
     "", "run", "data", "data list", "data show", "train", "quantise", "emit", "verify", "report",
@@ -162,6 +167,21 @@ def test_help_fits_a_screen_and_has_an_example(words: str, monkeypatch: pytest.M
     assert f"Example: tinyloc {words}" in found.out
     assert found.err == ""
     assert done(*words.split(), "-h").out == found.out
+
+
+def test_help_of_show_lists_every_option_of_every_data_set() -> None:
+    text = " ".join(done("data", "show", "--help").out.split())
+    for name in (*PROTOCOL_OPTIONS, *(name for source in ALL.values() for name in source.options)):
+        assert re.search(rf"\b{name}\b", text), name
+    for family in ("walks", "byrne", "house"):
+        assert f"{family} has " in text
+
+
+@pytest.mark.parametrize("verb", ["data", "run"])
+def test_hints_name_flags_that_are_there(tmp_path: Path, verb: str) -> None:
+    for option in FLAGS:
+        error = tinyloc(verb, "--data", tmp_path / "none.csv", flag(option), "x").only_error
+        assert "no such file" in error, option
 
 
 def test_help_lists_the_verbs_in_the_order_of_the_work() -> None:

@@ -1,0 +1,127 @@
+"""The options that the verbs share, what they mean, and what is printed for a person."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from rich.console import Console
+
+from tinyloc.errors import DeviceError, UsageError
+
+given_words: ContextVar[list[str]] = ContextVar("given_words")
+"""The words of this command, for `result.json`."""
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that `tinyloc data --out` made.")]
+DataName = Annotated[str, typer.Option("--data", help="A data set's name, or a .csv or .parquet file.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder with the data sets [else TINYLOC_DATA, a cache].")]
+Out = Annotated[Path | None, typer.Option(help="The run folder [runs/ and the data's name].")]
+Tests = Annotated[str | None, typer.Option(help="Own file: sessions that test, with commas.")]
+Validates = Annotated[str | None, typer.Option("--val-sessions", help="Own file: sessions that validate.")]
+With = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="NAME=VALUE", help="Any other option of the data (`data show --help`)."),
+]
+BoardName = Annotated[str, typer.Option("--board", help="The microcontroller, e.g. nrf52832, stm32l4.")]
+Ram = Annotated[str | None, typer.Option(help="RAM that the model may use, e.g. 32K [all of the board's].")]
+Flash = Annotated[str | None, typer.Option(help="Flash that the model may use [all of the board's].")]
+TierName = Annotated[str, typer.Option("--tier", help="pip, reference, or all that are there.")]
+Hidden = Annotated[int, typer.Option(help="Width H of the model.")]
+Layers = Annotated[int, typer.Option(help="Layers L of the model.")]
+Scaling = Annotated[str, typer.Option(help="auto (chosen on validation), minmax, zscore or power.")]
+State = Annotated[str, typer.Option(help="reset (each window afresh) or carried (runs on).")]
+Steps = Annotated[int, typer.Option("--train-steps", help="Updates of each training [0: by the data].")]
+Restarts = Annotated[int, typer.Option(help="Trainings of each candidate; validation picks one.")]
+SeedNumber = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+PrecisionName = Annotated[str, typer.Option("--precision", help="Activations: int16 or int8.")]
+AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON: result.json.")]
+
+TimeColumn = Annotated[str | None, typer.Option("--time", help="Own file: column with the time [time].")]
+RoomColumn = Annotated[str | None, typer.Option("--room", help="Own file: column with the room [room].")]
+SessionColumn = Annotated[str | None, typer.Option("--session", help="Own file: column with the session.")]
+PointColumns = Annotated[str | None, typer.Option("--access-points", help="Own file: RSSI columns, commas.")]
+MotionColumns = Annotated[str | None, typer.Option("--acceleration", help="Own file: three columns, in g.")]
+TimeUnit = Annotated[str | None, typer.Option(help="Own file: s, ms, us, ns or iso [auto].")]
+NotHeard = Annotated[str | None, typer.Option(help="Own file: the number that means not heard.")]
+
+
+def data_options(named: dict[str, str | None], more: list[str] | None) -> dict[str, Any]:
+    """The options of the data that were given: flags of their own, and those of --with. Raises UsageError."""
+    options: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    for text in more or ():
+        name, mark, value = text.partition("=")
+        if not mark or not name:
+            raise UsageError(f"--with {text}: expected NAME=VALUE", hint="For example --with phone=24.")
+        options[name.replace("-", "_")] = value
+    return options
+
+
+def run_folder_of(out: Path | None, data: str) -> Path:
+    """The run folder: --out, else below runs/ by the data's name."""
+    return out or Path("runs") / (Path(data).stem if "." in data else data.replace(":", "-"))
+
+
+def choice(name: str, value: str, known: tuple[str, ...]) -> str:
+    """`value`, if it is known. Raises UsageError that lists what is."""
+    if value not in known:
+        raise UsageError(f"--{name} {value}: expected one of {', '.join(known)}")
+    return value
+
+
+def command_line() -> str:
+    """This command as it was typed."""
+    return "tinyloc " + shlex.join(given_words.get(sys.argv[1:]))
+
+
+def tiers_of(name: str) -> list[Any]:
+    """The tiers of --tier. Raises ToolchainError where one is not complete."""
+    from tinyloc.device.tiers import available_tiers, find_tier
+
+    return (
+        available_tiers() if name == "all" else [find_tier(choice("tier", name, ("pip", "reference", "all")))]
+    )
+
+
+def limits_of(board: str, ram: str | None, flash: str | None) -> Any:
+    """The board and its limits. Raises BoardError, UsageError."""
+    from tinyloc.device.boards import budget, find_board, parse_size
+    from tinyloc.pipeline.fits import Limits
+
+    found = find_board(board)
+    asked = [None if text is None else parse_size(text) for text in (ram, flash)]
+    ram_bytes, flash_bytes = budget(found, *asked)
+    return Limits(found, ram_bytes, flash_bytes)
+
+
+def precision_of(name: str) -> Any:
+    """The precision of --precision. Raises UsageError."""
+    from tinyloc.quant.lower import Precision
+
+    return choice("precision", name, get_args(Precision))
+
+
+def say(text: str) -> None:
+    """A line for the person, on standard error; nothing in it is markup."""
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+
+
+def end(result: Any, *, json: bool) -> None:
+    """Show the result. Raises DeviceError when the chip answered otherwise anywhere."""
+    from tinyloc.report import console
+
+    if json:
+        print(result.to_line())
+    else:
+        console.show(result)
+    for part in (*result.device.tiers, *result.seeds):
+        if part.identical_windows < part.windows:
+            name = getattr(part, "tier", None) or f"seed {part.seed}"
+            first = result.device.first_difference or "result.json of that seed says where"
+            raise DeviceError(
+                f"the device differs from Python: {name}, {part.identical_windows:,} of {part.windows:,} "
+                f"windows identical; {first}"
+            )

@@ -1,0 +1,190 @@
+"""The verbs of a run: all at once, or train, quantise, emit, verify and report one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tinyloc.cli.app import app
+from tinyloc.cli.options import (
+    AsJson,
+    BoardName,
+    DataDir,
+    DataName,
+    Flash,
+    Folder,
+    Hidden,
+    Layers,
+    Out,
+    PrecisionName,
+    Ram,
+    Restarts,
+    Scaling,
+    SeedNumber,
+    State,
+    Steps,
+    Tests,
+    TierName,
+    Validates,
+    With,
+    command_line,
+    data_options,
+    end,
+    limits_of,
+    precision_of,
+    run_folder_of,
+    say,
+    tiers_of,
+)
+from tinyloc.errors import UsageError
+
+
+@app.command(epilog="Example: tinyloc run --data my_home.csv --ram 32K --flash 64K --board stm32l4")
+def run(
+    data: DataName,
+    data_dir: DataDir = None,
+    out: Out = None,
+    board: BoardName = "stm32l4",
+    ram: Ram = None,
+    flash: Flash = None,
+    tier: TierName = "all",
+    hidden: Hidden = 8,
+    layers: Layers = 1,
+    precision: PrecisionName = "int16",
+    scaling: Scaling = "auto",
+    state: State = "reset",
+    train_steps: Steps = 0,
+    restarts: Restarts = 1,
+    seed: SeedNumber = 0,
+    seeds: Annotated[int, typer.Option(help="How many seeds to train; validation picks one.")] = 1,
+    test_sessions: Tests = None,
+    val_sessions: Validates = None,
+    options: With = None,
+    json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the result.")] = False,
+    time: Annotated[str | None, typer.Option("--time", hidden=True)] = None,
+    room: Annotated[str | None, typer.Option("--room", hidden=True)] = None,
+    session: Annotated[str | None, typer.Option("--session", hidden=True)] = None,
+    access_points: Annotated[str | None, typer.Option("--access-points", hidden=True)] = None,
+    acceleration: Annotated[str | None, typer.Option("--acceleration", hidden=True)] = None,
+    time_unit: Annotated[str | None, typer.Option(hidden=True)] = None,
+    not_heard: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """All stages: recordings in, a proven integer room model out.
+
+    Columns of an own file that have other names: see `tinyloc data --help`.
+    """
+    from tinyloc.learn.options import TrainOptions
+    from tinyloc.pipeline.folder import RunFolder
+    from tinyloc.pipeline.run import RunOptions, run_all
+
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds}: expected at least 1")
+    given = data_options(
+        {
+            "test_sessions": test_sessions, "val_sessions": val_sessions, "time": time, "room": room,
+            "session": session, "access_points": access_points, "acceleration": acceleration,
+            "time_unit": time_unit, "not_heard": not_heard,
+        },
+        options,
+    )  # fmt: skip
+    how = RunOptions(
+        limits_of(board, ram, flash), tiers_of(tier), precision_of(precision), command_line(), seeds
+    )
+    training: Any = {"scaling": scaling, "state": state}
+    train_options = TrainOptions(
+        hidden=hidden, layers=layers, seed=seed, steps=train_steps, restarts=restarts, **training
+    )
+    result = run_all(
+        RunFolder(run_folder_of(out, data)), data, data_dir, given, train_options, how, quiet=quiet or json
+    )
+    end(result, json=json)
+
+
+@app.command(epilog="Example: tinyloc train runs/flat --hidden 16")
+def train(
+    folder: Folder,
+    hidden: Hidden = 8,
+    layers: Layers = 1,
+    scaling: Scaling = "auto",
+    state: State = "reset",
+    train_steps: Steps = 0,
+    restarts: Restarts = 1,
+    seed: SeedNumber = 0,
+) -> None:
+    """Train a model on the windows of a run folder. Ctrl-C keeps what was done; the same command goes on."""
+    from tinyloc.learn.options import TrainOptions
+    from tinyloc.pipeline import stages
+    from tinyloc.pipeline.folder import RunFolder
+    from tinyloc.pipeline.run import Speaker
+
+    run_folder = RunFolder(folder)
+    sets = stages.windows_of(run_folder)
+    kinds: Any = {"scaling": scaling, "state": state}
+    options = TrainOptions(
+        hidden=hidden, layers=layers, seed=seed, steps=train_steps, restarts=restarts, **kinds
+    )
+    Speaker().train(run_folder, sets, options)
+    say(f"{run_folder.checkpoint} is there; next: tinyloc quantise {folder}")
+
+
+@app.command(epilog="Example: tinyloc quantise runs/flat --precision int8")
+def quantise(folder: Folder, precision: PrecisionName = "int16") -> None:
+    """Turn the trained model into integers, and say what that costs on validation."""
+    from tinyloc.pipeline import stages
+    from tinyloc.pipeline.folder import RunFolder
+    from tinyloc.pipeline.run import quantised_line
+
+    run_folder = RunFolder(folder)
+    sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
+    found = stages.quantise(run_folder, sets, checkpoint, precision_of(precision))
+    say(quantised_line(found))
+    for name, error in found.costliest:
+        say(f"  {name}: its integer form alone moves the scores by {100 * error:.2f} % of their spread")
+    say(f"{run_folder.integer_model} is there; next: tinyloc emit {folder}")
+
+
+@app.command(epilog="Example: tinyloc emit runs/flat --to firmware/room_model")
+def emit(
+    folder: Folder, to: Annotated[Path | None, typer.Option(help="Folder for the C files [RUN/c].")] = None
+) -> None:
+    """Write the integer model as C99: tinyloc_init and tinyloc_step, no malloc, no float."""
+    from tinyloc.pipeline import stages
+    from tinyloc.pipeline.folder import RunFolder
+
+    for path in stages.emit(RunFolder(folder), to):
+        say(f"{path}  {path.stat().st_size:,} bytes")
+    say(f"next: tinyloc verify {folder}")
+
+
+@app.command(epilog="Example: tinyloc verify runs/flat --board nrf52832 --ram 32K")
+def verify(
+    folder: Folder,
+    board: BoardName = "stm32l4",
+    ram: Ram = None,
+    flash: Flash = None,
+    tier: TierName = "all",
+    json: AsJson = False,
+) -> None:
+    """Build the C, run every test window on the emulated chip, compare byte for byte, and measure."""
+    from tinyloc.pipeline.folder import RunFolder
+    from tinyloc.pipeline.verify import verify as judge
+
+    result = judge(RunFolder(folder), limits_of(board, ram, flash), tiers_of(tier), command=command_line())
+    end(result, json=json)
+    if not json:
+        say(f"{RunFolder(folder).result} is there; next: tinyloc report {folder}")
+
+
+@app.command(epilog="Example: tinyloc report runs/flat")
+def report(folder: Folder) -> None:
+    """Write the page of a run from its result.json: one HTML file, no network."""
+    from tinyloc.judge import result as verdict
+    from tinyloc.pipeline.folder import RunFolder
+    from tinyloc.report import page
+
+    run_folder = RunFolder(folder)
+    page.write(verdict.load(run_folder.need(run_folder.result, "verify")), run_folder.page)
+    say(f"{run_folder.page}")

@@ -1,0 +1,185 @@
+"""The methods that a model has to beat, each on the same windows, every choice made on validation.
+
+Forests and nearest neighbours are those of `models/classic.py`. Here: gradient boosting, and a hidden Markov
+model that smooths the forest's answers causally (a forward filter along each session).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.judge.metrics import macro_f1
+
+FOREST: Final = "forest300"
+SMALL: Final = "forest_small"
+NEIGHBOURS: Final = "nearest_neighbours"
+BOOSTING: Final = "gradient_boosting"
+SMOOTHED: Final = "forest300_hmm"
+BASELINES: Final = (FOREST, SMALL, NEIGHBOURS, BOOSTING, SMOOTHED)
+
+WITHOUT_CHANCE: Final = (NEIGHBOURS, BOOSTING)
+"""These give the same answers with every seed: one is enough."""
+
+BOOSTING_ROUNDS: Final = 100
+POWERS: Final = (0.1, 0.25, 0.5, 1.0)
+"""How much one window's evidence counts; neighbouring windows overlap and are no independent witnesses."""
+PSEUDO_COUNTS: Final = (0.1, 1.0)
+"""Changes between any two rooms that are taken as seen beside those that were."""
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted baseline's answers [W] on validation and test; `flash_bytes` is an estimate for a forest."""
+
+    validation: Labels
+    test: Labels
+    flash_bytes: int | None = None
+
+
+def applies(name: str, sets: WindowSets) -> bool:
+    """Whether a baseline makes sense on these windows: smoothing needs an order in time."""
+    return name != SMOOTHED or sets.train.seconds_per_step > 0
+
+
+def size_name(name: str, budget_kb: int) -> str:
+    """What a baseline is called in the table: the small forest once per budget."""
+    return f"{name}_{budget_kb}KB" if name == SMALL else name
+
+
+def fit(name: str, sets: WindowSets, *, seed: int, flash_bytes: int) -> Fitted:
+    """Fit the baseline of that name; `flash_bytes` is what the small forest may take."""
+    return _FITS[name](sets, seed, flash_bytes)
+
+
+def _answers(sets: WindowSets, baseline: Any, flash_bytes: int | None) -> Fitted:
+    return Fitted(baseline.predict(sets.validation), baseline.predict(sets.test), flash_bytes)
+
+
+def _forest(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+    from tinyloc.models import classic
+
+    found = classic.forest(sets.train, seed=seed)
+    return _answers(sets, found, found.flash_bytes)
+
+
+def _small(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+    from tinyloc.models import classic
+
+    found = classic.small_forest(sets.train, sets.validation, flash_bytes, seed=seed)
+    return _answers(sets, found, found.flash_bytes)
+
+
+def _neighbours(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+    from tinyloc.models import classic
+
+    return _answers(sets, classic.nearest_neighbours(sets.train, sets.validation), None)
+
+
+def _boosting(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+    """scikit-learn's histogram gradient boosting; validation says after how many rounds to stop."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from tinyloc.models.classic import statistics
+
+    model = HistGradientBoostingClassifier(
+        max_iter=BOOSTING_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
+    ).fit(statistics(sets.train), sets.train.room)
+    stages = [
+        np.asarray(answered, np.int64) for answered in model.staged_predict(statistics(sets.validation))
+    ]
+    scores = [macro_f1(sets.validation.room, answered) for answered in stages]
+    best = int(np.argmax(scores))
+    for rounds, answered in enumerate(model.staged_predict(statistics(sets.test))):
+        if rounds == best:
+            return Fitted(stages[best], np.asarray(answered, np.int64))
+    raise AssertionError("gradient boosting has no rounds")
+
+
+def _smoothed(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+    """The forest's shares of votes, filtered forward along each session by the walks' transitions."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    from tinyloc.models.classic import statistics
+
+    train = sets.train
+    model = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(statistics(train), train.room)
+    votes = {
+        name: _all_rooms(model.predict_proba(statistics(windows)), model.classes_, len(train.rooms))
+        for name, windows in (("validation", sets.validation), ("test", sets.test))
+    }
+    prior = (np.bincount(train.room, minlength=len(train.rooms)) + 1.0) / (len(train) + len(train.rooms))
+    counts = transitions(train, hop_seconds(sets.validation))
+    best: tuple[float, Floats, float, Labels] | None = None
+    for pseudo in PSEUDO_COUNTS:
+        chances = (counts + pseudo) / (counts + pseudo).sum(axis=1, keepdims=True)
+        for power in POWERS:
+            answered = forward(votes["validation"], sets.validation, chances, prior, power)
+            score = macro_f1(sets.validation.room, answered)
+            if best is None or score > best[0]:
+                best = (score, chances, power, answered)
+    assert best is not None
+    return Fitted(best[3], forward(votes["test"], sets.test, best[1], prior, best[2]))
+
+
+def _all_rooms(votes: Floats, classes: npt.NDArray[np.integer], rooms: int) -> Floats:
+    """[W, K] of all rooms, from the votes for those that training has."""
+    found = np.zeros((len(votes), rooms))
+    found[:, classes] = votes
+    return found
+
+
+def hop_seconds(windows: Windows) -> float:
+    """The usual time from one window to the next, s."""
+    same = np.diff(windows.session) == 0
+    steps = np.diff(windows.end_time)[same]
+    return float(np.median(steps)) if len(steps) else windows.seconds_per_step
+
+
+def transitions(train: Windows, hop: float) -> Floats:
+    """[K, K] how often a room (row) is followed by a room (column) `hop` seconds later, in training."""
+    counts = np.zeros((len(train.rooms), len(train.rooms)))
+    for session in np.unique(train.session):
+        mine = np.flatnonzero(train.session == session)
+        times = train.end_time[mine]
+        after = np.searchsorted(times, times + hop - 1e-6 * max(hop, 1.0))
+        there = np.flatnonzero(after < len(mine))
+        there = there[np.abs(times[after[there]] - times[there] - hop) < 0.5 * hop]
+        np.add.at(counts, (train.room[mine[there]], train.room[mine[after[there]]]), 1.0)
+    return counts
+
+
+def forward(votes: Floats, windows: Windows, chances: Floats, prior: Floats, power: float) -> Labels:
+    """The likeliest room [W] given all windows of its session up to it: never one that comes later.
+
+    `votes` [W, K], `chances` [K, K] of the next room, `prior` [K]. A session, and what follows a gap of more
+    than one and a half hops, starts from `prior`.
+    """
+    evidence = (np.maximum(votes, 1e-3) / prior) ** power
+    hop = hop_seconds(windows)
+    answered = np.zeros(len(votes), np.int64)
+    belief = prior
+    for w in range(len(votes)):
+        new = w == 0 or windows.session[w] != windows.session[w - 1]
+        new = new or windows.end_time[w] - windows.end_time[w - 1] > 1.5 * hop
+        belief = (prior if new else belief @ chances) * evidence[w]
+        belief = belief / belief.sum()
+        answered[w] = int(belief.argmax())
+    return answered
+
+
+_FITS: Final[dict[str, Callable[[WindowSets, int, int], Fitted]]] = {
+    FOREST: _forest,
+    SMALL: _small,
+    NEIGHBOURS: _neighbours,
+    BOOSTING: _boosting,
+    SMOOTHED: _smoothed,
+}

@@ -1,0 +1,245 @@
+"""A cell of the grid, worked off: train or take what is trained, compress, run, score.
+
+A `Task` is what shares one training: a model of one seed on one data set with all its compressions, or one
+baseline. Cells that are finished are never begun again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.data import load_windows_file
+from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.device.boards import find_board
+from tinyloc.device.tiers import available_tiers, find_tier
+from tinyloc.errors import (
+    BudgetError,
+    DeviceError,
+    ModelFileError,
+    QuantisationError,
+    ToolchainError,
+    TrainingError,
+)
+from tinyloc.judge.metrics import accuracy, macro_f1, room_changes
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import parameters, parameters_paper
+from tinyloc.quant.lower import Precision
+from tinyloc.study import baselines
+from tinyloc.study.compressions import COMPRESSIONS, optional, part
+from tinyloc.study.grid import Model
+from tinyloc.study.rows import BASELINE, Row
+from tinyloc.study.table import StudyFolder, digest
+
+ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
+"""Where a model is measured that is too large for the board that was asked for."""
+
+Labels = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row to be: its digest names its file."""
+
+    digest: str
+    row: Row
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that share one training. `model` is None for the baseline called `baseline`."""
+
+    out: Path
+    windows: Path
+    cells: tuple[Cell, ...]
+    model: Model | None
+    baseline: str = ""
+    flash_bytes: int = 0
+    board: str = ""
+    tier: str = ""
+    precision: Precision = "int16"
+
+    @property
+    def seed(self) -> int:
+        """The seed of all its cells."""
+        return self.cells[0].row.seed
+
+    @property
+    def name(self) -> str:
+        """What it works on, for a person."""
+        row = self.cells[0].row
+        words = (row.set, "" if row.family == BASELINE else row.family, row.size, row.variant)
+        return " ".join(word for word in words if word) + f", seed {row.seed}"
+
+
+def tier_name(wanted: str) -> str:
+    """The tier whose figures count: the reference where it is there. Raises ToolchainError."""
+    return available_tiers()[-1].name if wanted == "auto" else find_tier(wanted).name
+
+
+@lru_cache(maxsize=2)
+def _sets(path: Path) -> WindowSets:
+    return load_windows_file(path)
+
+
+def work(task: Task) -> list[Row]:
+    """The rows of a task's cells, each written as soon as it is known."""
+    folder, done, shared = StudyFolder(task.out), [], _Shared(task)
+    for cell in task.cells:
+        row = folder.take(cell.digest)
+        if row is None:
+            try:
+                row = shared.row(cell.row)
+            except (TrainingError, QuantisationError, BudgetError, DeviceError, ToolchainError) as error:
+                row = dataclasses.replace(cell.row, error=str(error))
+            folder.leave(cell.digest, row)
+        done.append(row)
+    return done
+
+
+class _Shared:
+    """What the cells of a task have in common."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.sets = task, _sets(task.windows)
+
+    def row(self, row: Row) -> Row:
+        """The cell's row with its figures."""
+        if self.task.model is None:
+            return self.baseline(row)
+        compression = COMPRESSIONS[row.compression]
+        checkpoint = self.checkpoint(compression.source)
+        row = dataclasses.replace(
+            row,
+            parameters=parameters(checkpoint.config),
+            parameters_paper=parameters_paper(checkpoint.config),
+        )
+        if compression.on_device:
+            return self.on_device(row, checkpoint)
+        return self.in_torch(row, checkpoint, compression.form)
+
+    def baseline(self, row: Row) -> Row:
+        """A baseline's figures."""
+        found = baselines.fit(self.task.baseline, self.sets, seed=row.seed, flash_bytes=self.task.flash_bytes)
+        row = self.scored(row, found.validation, found.test)
+        return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes)
+
+    def checkpoint(self, source: str) -> Checkpoint:
+        """The trained model: float, distilled or trained on the integer graph; each is trained once."""
+        model = self.task.model
+        assert model is not None
+        if source == "float":
+            return self.trained(model.options(self.task.seed))
+        path = self.path({"source": source, "model": model_facts(model)})
+        taken = _load(path)
+        if taken is not None:
+            return taken
+        if source == "distilled":
+            teacher = self.trained(model.teacher_options(self.task.seed))
+            found: Checkpoint = part("distilled")(self.sets, model.options(self.task.seed), teacher)
+        else:
+            found = part("qat")(self.sets, model.options(self.task.seed), self.task.precision)
+        found.save(path)
+        return found
+
+    def trained(self, options: Any) -> Checkpoint:
+        """A float model with these options, or what an earlier run trained with them."""
+        from tinyloc.learn.train import train
+
+        path = self.path({"source": "float", "options": dataclasses.asdict(options)})
+        taken = _load(path)
+        if taken is None:
+            taken = train(self.sets, options)
+            taken.save(path)
+        return taken
+
+    def path(self, facts: dict[str, Any]) -> Path:
+        """Where a model trained so on these windows is kept."""
+        mark = digest([self.sets.digest, self.task.seed, self.task.precision, facts])
+        return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
+
+    def in_torch(self, row: Row, checkpoint: Checkpoint, form: str) -> Row:
+        """Floating-point and the paper's compressions: answers of this computer, sizes of a file."""
+        from tinyloc.learn.predict import predict
+
+        def answers(windows: Windows) -> Labels:
+            if form == "float":
+                return np.asarray(predict(checkpoint, windows).argmax(axis=1))
+            return np.asarray(part(form)(form, checkpoint, windows).argmax(axis=1))
+
+        size = optional("tinyloc.models.compress", "state_dict_kb")
+        row = self.scored(row, answers(self.sets.validation), answers(self.sets.test))
+        return dataclasses.replace(row, state_dict_kb=None if size is None else float(size(form, checkpoint)))
+
+    def on_device(self, row: Row, checkpoint: Checkpoint) -> Row:
+        """The integer graph: validation by the reference, test by the emulated device, memory measured."""
+        from tinyloc import emit
+        from tinyloc.pipeline.fits import Limits
+        from tinyloc.pipeline.folder import RunFolder
+        from tinyloc.pipeline.stages import calibration_windows
+        from tinyloc.pipeline.verify import run_tier
+        from tinyloc.quant.lower import lower
+        from tinyloc.quant.reference import Reference, rooms_of
+        from tinyloc.quant.replay import replay
+
+        sets, task = self.sets, self.task
+        graph = lower(checkpoint, calibration_windows(sets.train, checkpoint.state), task.precision)
+        validation = replay(sets.validation, graph.state)
+        judged = rooms_of(validation.scores(Reference(graph))[validation.ends])
+        board = find_board(task.board)
+        roomy = dataclasses.replace(board, name=ROOMY, ram_bytes=2**20, flash_bytes=2**22)
+        with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:
+            folder = RunFolder(Path(scratch))
+            emit.emit(graph, folder.c)
+            tier, stream = find_tier(task.tier), replay(sets.test, graph.state)
+            try:
+                run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
+            except BudgetError:
+                board = roomy
+                run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
+        return dataclasses.replace(
+            self.scored(row, judged, run.rooms),
+            flash_bytes=run.firmware.flash_bytes,
+            ram_bytes=run.ram_bytes,
+            board=board.name,
+            tier=tier.name,
+            identical_windows=run.identical_windows,
+        )
+
+    def scored(self, row: Row, validation: Labels, test: Labels) -> Row:
+        """The row with what these answers are worth."""
+        windows = self.sets.test
+        row = dataclasses.replace(
+            row,
+            validation_f1=macro_f1(self.sets.validation.room, validation),
+            f1_macro=macro_f1(windows.room, test),
+            accuracy=accuracy(windows.room, test),
+            windows=len(windows),
+        )
+        if windows.seconds_per_step <= 0:
+            return row
+        changes = room_changes(windows.room, test, windows.session)
+        return dataclasses.replace(row, room_changes=changes.predicted, room_changes_true=changes.true)
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """What decides a model, but for which sets and compressions it is asked for."""
+    facts = dataclasses.asdict(model)
+    return {name: facts[name] for name in ("family", "hidden", "layers", "train", "teacher")}
+
+
+def _load(path: Path) -> Checkpoint | None:
+    """The model in the file, or None where it is not there or not whole."""
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint.load(path)
+    except ModelFileError:
+        return None

@@ -1,0 +1,89 @@
+"""What can be done to a trained model, by name, and what is there to do it.
+
+`static` (LLM.int8()) and `dynamic` int8 are the paper's and run in PyTorch; `integer` is this project's graph
+and runs on the emulated device; `distilled` is trained on a teacher's answers; `qat` is trained on the
+integer graph itself. A name's parts are done from left to right, but for `integer+distilled`, where the
+order is that of the words.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tinyloc.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Compression:
+    """`source`: what is trained ("float", "distilled", "qat"); `form`: how it then runs ("float", "static",
+    "dynamic" or "integer").
+    """
+
+    source: str
+    form: str
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the emulated device answers."""
+        return self.form == "integer"
+
+
+COMPRESSIONS: Final = {
+    "float": Compression("float", "float"),
+    "static": Compression("float", "static"),
+    "dynamic": Compression("float", "dynamic"),
+    "distilled": Compression("distilled", "float"),
+    "distilled+static": Compression("distilled", "static"),
+    "integer": Compression("float", "integer"),
+    "integer+distilled": Compression("distilled", "integer"),
+    "qat": Compression("qat", "integer"),
+}
+KNOWN: Final = tuple(COMPRESSIONS)
+
+_NEEDS: Final = {
+    "static": ("tinyloc.models.compress", "predict_compressed"),
+    "dynamic": ("tinyloc.models.compress", "predict_compressed"),
+    "distilled": ("tinyloc.learn.distil", "distil"),
+    "qat": ("tinyloc.learn.qat", "train_quantised"),
+}
+"""What a source or a form needs: a module and a function in it."""
+
+
+def is_distilled(name: str) -> bool:
+    """Whether the compression of that name needs a teacher."""
+    return COMPRESSIONS[name].source == "distilled"
+
+
+def part(name: str) -> Callable[..., Any]:
+    """The function behind a source or a form. Raises UsageError where this tinyloc does not have it."""
+    module, function = _NEEDS[name]
+    found = optional(module, function)
+    if found is None:
+        raise UsageError(
+            f"the compression {name!r} is not there yet: this tinyloc has no {module}.{function}",
+            hint="Leave it out of the grid's compressions.",
+        )
+    return found
+
+
+def optional(module: str, function: str) -> Callable[..., Any] | None:
+    """`module.function`, or None where there is none."""
+    try:
+        found = getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return None
+    return found if callable(found) else None
+
+
+def require(names: Iterable[str]) -> None:
+    """Raise UsageError unless all these compressions can be done."""
+    for name in dict.fromkeys(names):
+        compression = COMPRESSIONS[name]
+        for piece in (compression.source, compression.form):
+            if piece in _NEEDS:
+                part(piece)

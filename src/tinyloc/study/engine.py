@@ -1,0 +1,246 @@
+"""A grid, worked off over all cores, from wherever it was stopped, to one table and one page."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from tinyloc.data import load_windows, save_windows
+from tinyloc.data.windows import WindowSets
+from tinyloc.errors import StoppedError, TrainingError, UsageError
+from tinyloc.learn.options import model_config
+from tinyloc.study import baselines
+from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
+from tinyloc.study.compressions import COMPRESSIONS, require
+from tinyloc.study.grid import Grid, Model, Set, load_grid, paper_grid
+from tinyloc.study.rows import BASELINE, Row
+from tinyloc.study.table import StudyFolder, cores, digest, save_rows
+
+Progress = Callable[[int, int, str], None]
+"""Called with the cells that are done, all cells, and what was worked on last."""
+
+
+def run_study(
+    grid: Path | Grid | None,
+    out: Path,
+    *,
+    data_dir: Path | None = None,
+    jobs: int = 0,
+    progress: Progress | None = None,
+    paper: bool = False,
+) -> list[Row]:
+    """Work off `grid` (a TOML file, or what `load_grid` read) in the folder `out`; rows in table order.
+
+    `paper`: the paper's own grid instead. `jobs` processes work side by side (0: one a core; 1: in this
+    process). What an earlier call finished is taken as it is. Raises UsageError for a grid that cannot be,
+    DataError for data that cannot be read, OutputError, and StoppedError on Ctrl-C.
+    """
+    if paper == (grid is not None):
+        raise UsageError("a study needs a grid, or to be the paper's own, not both")
+    if jobs < 0:
+        raise UsageError(f"a study cannot work with {jobs} processes; expected 1 or more, or 0 for all cores")
+    wanted = paper_grid() if grid is None else grid if isinstance(grid, Grid) else load_grid(grid)
+    require(name for model in wanted.models for name in model.compressions)
+    folder = StudyFolder(out)
+    with folder.alone():
+        folder.sweep()
+        tasks, about = plan(wanted, folder, data_dir)
+        rows = sorted(_done(tasks, folder, jobs or cores(), progress), key=lambda row: row.key)
+        save_rows(folder, rows, about)
+        from tinyloc.study import page
+
+        page.write(rows, about, folder.page)
+    return rows
+
+
+def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[Task], dict[str, Any]]:
+    """All tasks of a grid, and what the page says about it. Loads the data sets and leaves their windows."""
+    on_device = any(COMPRESSIONS[name].on_device for model in grid.models for name in model.compressions)
+    tier = tier_name(grid.tier) if on_device else ""
+    tasks: list[Task] = []
+    sets_about = []
+    for entry in grid.sets:
+        sets = load_windows(entry.name, data_dir=data_dir, **dict(entry.options))
+        path = folder.windows / f"{sets.digest[:32]}.npz"
+        save_windows(path, sets)
+        models = [model for model in grid.models if entry.label in model.sets]
+        for model in models:
+            _possible(grid, model, sets)
+        for seed in grid.seeds:
+            tasks += [_model_task(grid, entry, model, sets, seed, folder, path, tier) for model in models]
+            tasks += _baseline_tasks(grid, entry, sets, seed, folder, path)
+        sets_about.append(_about(entry, sets))
+    about = {
+        "sets": sets_about,
+        "budgets_kb": list(grid.budgets),
+        "seeds": list(grid.seeds),
+        "board": grid.board,
+        "tier": tier,
+        "precision": grid.precision,
+    }
+    return tasks, about
+
+
+def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
+    """Raise UsageError where a model cannot have that shape on these windows."""
+    try:
+        model_config(model.train, sets.train)
+    except UsageError as error:
+        raise UsageError(
+            f"{grid.where}, models: {model.family} {model.size} on {sets.name}: {error.message}",
+            hint=error.hint,
+        ) from None
+
+
+def _about(entry: Set, sets: WindowSets) -> dict[str, Any]:
+    return {
+        "label": entry.label,
+        "name": sets.name,
+        "description": sets.description,
+        "licence": sets.licence,
+        "simulated": sets.simulated,
+        "rooms": len(sets.train.rooms),
+        "access_points": len(sets.train.access_points),
+        "windows": [len(sets.train), len(sets.validation), len(sets.test)],
+    }
+
+
+def _model_task(
+    grid: Grid,
+    entry: Set,
+    model: Model,
+    sets: WindowSets,
+    seed: int,
+    folder: StudyFolder,
+    path: Path,
+    tier: str,
+) -> Task:
+    cells = []
+    for name in model.compressions:
+        row = Row(entry.label, model.family, model.size, model.variant, name, seed, sets.simulated)
+        facts: list[Any] = [row.to_json(), sets.digest, model_facts(model)]
+        if COMPRESSIONS[name].on_device:
+            facts += [grid.board, tier, grid.precision]
+        cells.append(Cell(digest(facts), row))
+    return Task(
+        folder.path,
+        path,
+        tuple(cells),
+        model,
+        board=grid.board,
+        tier=tier,
+        precision=grid.precision,
+    )
+
+
+def _baseline_tasks(
+    grid: Grid, entry: Set, sets: WindowSets, seed: int, folder: StudyFolder, path: Path
+) -> Iterator[Task]:
+    for name in grid.baselines:
+        if not baselines.applies(name, sets) or (name in baselines.WITHOUT_CHANCE and seed != grid.seeds[0]):
+            continue
+        for budget in grid.budgets if name == baselines.SMALL else (0,):
+            size = baselines.size_name(name, budget)
+            row = Row(entry.label, BASELINE, size, "", "float", seed, sets.simulated)
+            cell = Cell(digest([row.to_json(), sets.digest]), row)
+            yield Task(folder.path, path, (cell,), None, baseline=name, flash_bytes=budget * 1024)
+
+
+def _done(tasks: Sequence[Task], folder: StudyFolder, jobs: int, progress: Progress | None) -> list[Row]:
+    """The rows of all tasks. Raises StoppedError on Ctrl-C."""
+    rows: list[Row] = []
+    total = sum(len(task.cells) for task in tasks)
+    open_tasks = []
+    for task in tasks:
+        taken = [folder.take(cell.digest) for cell in task.cells]
+        if None in taken:
+            open_tasks.append(task)
+        else:
+            rows += [row for row in taken if row is not None]
+
+    def tell(what: str) -> None:
+        if progress is not None:
+            progress(len(rows), total, what)
+
+    tell("taken from this folder")
+    try:
+        for task, found in _worked(open_tasks, min(jobs, len(open_tasks))):
+            rows += found
+            tell(task.name)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            f"stopped; what is finished is kept in {folder.cells}",
+            hint="The same command goes on from there.",
+        ) from None
+    return rows
+
+
+def _worked(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, list[Row]]]:
+    """Each task with its rows, as they come: in this process, or in `jobs` others."""
+    if jobs <= 1:
+        for task in tasks:
+            yield task, work(task)
+        return
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_worker)
+        try:
+            waiting = {pool.submit(work, task): task for task in tasks}
+            for future in as_completed(waiting):
+                try:
+                    rows = future.result()
+                except BrokenProcessPool:
+                    raise TrainingError(
+                        "a process of the study was killed, perhaps for want of memory",
+                        hint="The same command goes on from there; with fewer jobs it needs less memory.",
+                    ) from None
+                yield waiting[future], rows
+        finally:
+            _end(pool)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """End the pool at once, with what it is at: every file is written whole or not at all."""
+    processes = list(getattr(pool, "_processes", None) or {}).copy()
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    pool.shutdown(wait=True)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that are started here use one thread each: the cores are shared by cells, not by matrices."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _worker() -> None:
+    """What a process of the pool does first: leave Ctrl-C to its parent, and end when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,327 @@
+"""The grid of a study: a small TOML file, read into frozen dataclasses.
+
+    sets = ["flat", "walks:library", {name = "house", label = "one floor", floors = 1}]
+    seeds = 5                                   # 0 to 4, or a list
+    budgets = [16, 32, 64]                      # KB of flash and RAM together
+    compressions = ["float", "static", "integer"]
+
+    [train]                                     # any option of training, for all models
+    steps = 0                                   # 0: as many as the windows suggest
+
+    [[models]]
+    family = "mamba"
+    size = ["H4L1", "H8L1"]                     # one or several
+    crf = true                                  # any option of training, for this model
+    variant = "crf"                             # tells it from the same size trained otherwise
+    sets = ["flat"]                             # default: all
+    compressions = ["float", "distilled"]       # default: those above
+    teacher = "mamba H64L1"                     # who teaches, for what is distilled
+
+Every mistake is one UsageError: file, key, value, what was expected.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from tinyloc.device.boards import find_board
+from tinyloc.errors import BoardError, UsageError
+from tinyloc.learn.options import Augmentation, TrainOptions
+from tinyloc.models.config import CONFIGS
+from tinyloc.quant.lower import Precision
+from tinyloc.study.baselines import BASELINES
+from tinyloc.study.compressions import KNOWN, is_distilled
+
+TIERS: Final = ("auto", "pip", "reference")
+PAPER: Final = "paper.toml"
+
+_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "seed", "device")
+_TRAIN: Final[dict[str, Any]] = {
+    f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
+} | {"rate": float, "dropout": float, "augmentation": dict}
+"""What `[train]` and a model may set, with its type."""
+
+_TOP: Final = (
+    "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "train", "models",
+)  # fmt: skip
+_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher")
+
+
+@dataclass(frozen=True)
+class Set:
+    """A data set: its `name` or file, the source's `options`, and the `label` it goes by in the tables."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Model:
+    """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above."""
+
+    family: str
+    size: str
+    hidden: int
+    layers: int
+    compressions: tuple[str, ...]
+    sets: tuple[str, ...]
+    variant: str = ""
+    train: TrainOptions = field(default_factory=TrainOptions)
+    teacher: tuple[str, int, int] | None = None
+
+    def options(self, seed: int) -> TrainOptions:
+        """How it is trained with that seed."""
+        return dataclasses.replace(self.train, seed=seed)
+
+    def teacher_options(self, seed: int) -> TrainOptions:
+        """How its teacher is trained: as itself, but for the shape."""
+        assert self.teacher is not None, "the grid refuses a student without a teacher"
+        family, hidden, layers = self.teacher
+        return dataclasses.replace(self.train, family=family, hidden=hidden, layers=layers, seed=seed)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All that a study works off. `budgets` in KB of flash and RAM together; `where` it was written."""
+
+    sets: tuple[Set, ...]
+    models: tuple[Model, ...]
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    budgets: tuple[int, ...] = (16, 32, 64)
+    baselines: tuple[str, ...] = BASELINES
+    board: str = "stm32l4"
+    precision: Precision = "int16"
+    tier: str = "auto"
+    where: str = "the grid"
+
+
+def load_grid(path: Path) -> Grid:
+    """The grid in the file `path`. Raises UsageError in one line."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file", hint="Name a grid, a small TOML file.") from None
+    except OSError as error:
+        raise UsageError(f"{path}: could not be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not a text in UTF-8", hint="Name a grid, a small TOML file.") from None
+    return read_grid(text, str(path))
+
+
+def paper_grid() -> Grid:
+    """The grid of arXiv 2412.09289: its houses and UJIIndoorLoc, its models and compressions."""
+    file = importlib.resources.files("tinyloc.study") / PAPER
+    return read_grid(file.read_text(encoding="utf-8"), PAPER)
+
+
+def read_grid(text: str, where: str) -> Grid:
+    """The grid written in `text`; `where` is named in errors."""
+    try:
+        value = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where}: is not TOML: {error}") from None
+    return _Reader(where).grid(value)
+
+
+class _Reader:
+    """Reads tables; every complaint names the file, the key, the value and what was expected."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def wrong(self, key: str, value: object, expected: str) -> UsageError:
+        return UsageError(f"{self.where}, {key}: {value!r}; expected {expected}")
+
+    def grid(self, value: Mapping[str, Any]) -> Grid:
+        self.known(value, _TOP, "")
+        sets = tuple(self.set(f"sets[{i}]", one) for i, one in enumerate(self.some(value, "sets", "sets")))
+        labels = tuple(one.label for one in sets)
+        self.once("sets", labels)
+        compressions = self.choices(value, "compressions", KNOWN, ("float", "integer"), "")
+        base = self.train(value.get("train", {}), "train", {})
+        entries = self.some(value, "models", "[[models]] tables")
+        models = tuple(
+            model
+            for i, entry in enumerate(entries)
+            for model in self.models(f"models[{i}]", entry, labels, compressions, base)
+        )
+        for label in labels:
+            self.once(
+                "models",
+                [f"{m.family} {m.size} {m.variant}".strip() for m in models if label in m.sets],
+                "; a `variant` tells them apart",
+            )
+        return Grid(
+            sets=sets,
+            models=models,
+            seeds=self.seeds(value.get("seeds", 5)),
+            budgets=self.numbers("budgets", value.get("budgets", [16, 32, 64]), 1),
+            baselines=self.choices(value, "baselines", BASELINES, BASELINES, "", empty=True),
+            board=self.board(value.get("board", Grid.board)),
+            precision=self.choice("precision", value.get("precision", Grid.precision), get_args(Precision)),
+            tier=self.choice("tier", value.get("tier", Grid.tier), TIERS),
+            where=self.where,
+        )
+
+    def known(self, value: Mapping[str, Any], names: tuple[str, ...], prefix: str) -> None:
+        for key in value:
+            if key not in names:
+                raise UsageError(f"{self.where}, {prefix}{key}: no such key; expected {', '.join(names)}")
+
+    def some(self, value: Mapping[str, Any], key: str, what: str) -> list[Any]:
+        found = value.get(key)
+        if not isinstance(found, list) or not found:
+            raise self.wrong(key, found, f"a list of {what}, one at least")
+        return found
+
+    def once(self, key: str, names: list[str] | tuple[str, ...], more: str = "") -> None:
+        for name in names:
+            if names.count(name) > 1:
+                raise self.wrong(key, name, f"each only once{more}")
+
+    def choice(self, key: str, value: Any, known: tuple[str, ...]) -> Any:
+        if not isinstance(value, str) or value not in known:
+            raise self.wrong(key, value, f"one of {', '.join(known)}")
+        return value
+
+    def choices(
+        self,
+        value: Mapping[str, Any],
+        key: str,
+        known: tuple[str, ...],
+        default: tuple[str, ...],
+        prefix: str,
+        *,
+        empty: bool = False,
+    ) -> tuple[str, ...]:
+        found = value.get(key, list(default))
+        if not isinstance(found, list) or not (found or empty):
+            raise self.wrong(prefix + key, found, f"a list of {', '.join(known)}")
+        for i, one in enumerate(found):
+            self.choice(f"{prefix}{key}[{i}]", one, known)
+        self.once(prefix + key, found)
+        return tuple(found)
+
+    def numbers(self, key: str, value: Any, least: int) -> tuple[int, ...]:
+        if not isinstance(value, list) or not value or any(type(n) is not int or n < least for n in value):
+            raise self.wrong(key, value, f"a list of whole numbers of at least {least}")
+        if len(set(value)) < len(value):
+            raise self.wrong(key, value, "each number only once")
+        return tuple(sorted(value))
+
+    def seeds(self, value: Any) -> tuple[int, ...]:
+        if type(value) is int:
+            if value < 1:
+                raise self.wrong("seeds", value, "at least 1 seed, or a list of seeds")
+            return tuple(range(value))
+        return self.numbers("seeds", value, 0)
+
+    def board(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self.wrong("board", value, "a board's name")
+        try:
+            return find_board(value).name
+        except BoardError as error:
+            raise UsageError(f"{self.where}, board: {error.message}", hint=error.hint) from None
+
+    def set(self, key: str, value: Any) -> Set:
+        if isinstance(value, str) and value:
+            return Set(value, value)
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
+            raise self.wrong(key, value, 'a data set\'s name, a file, or {name = "...", option = ...}')
+        options = {name: one for name, one in value.items() if name not in ("name", "label")}
+        for name, one in options.items():
+            if not isinstance(one, (str, int, float)):
+                raise self.wrong(f"{key}.{name}", one, "a number or a text")
+        label = value.get("label", value["name"])
+        if not isinstance(label, str) or not label:
+            raise self.wrong(f"{key}.label", label, "a text")
+        return Set(value["name"], label, tuple(sorted(options.items())))
+
+    def train(self, value: Any, key: str, base: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of training in a table, on top of `base`."""
+        if not isinstance(value, dict):
+            raise self.wrong(key, value, "a table of training's options")
+        self.known(value, tuple(_TRAIN), f"{key}.")
+        found = dict(base)
+        for name, one in value.items():
+            kind = _TRAIN[name]
+            if kind is dict:
+                found[name] = self.augmentation(f"{key}.{name}", one)
+                continue
+            if not (type(one) is kind or (kind is float and type(one) is int)):
+                names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+                raise self.wrong(f"{key}.{name}", one, names[kind])
+            found[name] = float(one) if kind is float else one
+        return found
+
+    def augmentation(self, key: str, value: Any) -> Augmentation:
+        names = tuple(f.name for f in dataclasses.fields(Augmentation))
+        if not isinstance(value, dict) or any(type(one) not in (int, float) for one in value.values()):
+            raise self.wrong(key, value, f"a table of shares: {', '.join(names)} ({{}} for none)")
+        self.known(value, names, f"{key}.")
+        try:
+            return Augmentation(**{name: float(one) for name, one in value.items()})
+        except UsageError as error:
+            raise UsageError(f"{self.where}, {key}: {error}") from None
+
+    def models(
+        self,
+        key: str,
+        value: Any,
+        labels: tuple[str, ...],
+        compressions: tuple[str, ...],
+        base: Mapping[str, Any],
+    ) -> list[Model]:
+        if not isinstance(value, dict):
+            raise self.wrong(key, value, "a [[models]] table")
+        self.known(value, (*_MODEL, *_TRAIN), f"{key}.")
+        family = self.choice(f"{key}.family", value.get("family"), tuple(CONFIGS))
+        sizes = value.get("size")
+        sizes = [sizes] if isinstance(sizes, str) else sizes
+        if not isinstance(sizes, list) or not sizes:
+            raise self.wrong(f"{key}.size", sizes, 'a size such as "H8L1", or a list of them')
+        chosen = self.choices(value, "compressions", KNOWN, compressions, f"{key}.")
+        sets = self.choices(value, "sets", labels, labels, f"{key}.")
+        teacher = self.teacher(f"{key}.teacher", value.get("teacher"))
+        taught = [name for name in chosen if is_distilled(name)]
+        if taught and teacher is None:
+            raise self.wrong(
+                f"{key}.teacher", None, f'who teaches, such as "{family} H64L1", for {taught[0]!r}'
+            )
+        variant = value.get("variant", "")
+        if not isinstance(variant, str):
+            raise self.wrong(f"{key}.variant", variant, "a text")
+        own = {name: one for name, one in value.items() if name in _TRAIN}
+        options = self.train(own, key, base)
+        found = []
+        for size in sizes:
+            hidden, layers = self.size(f"{key}.size", size)
+            try:
+                train = TrainOptions(**options, family=family, hidden=hidden, layers=layers)
+            except UsageError as error:
+                raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
+            found.append(Model(family, size, hidden, layers, chosen, sets, variant, train, teacher))
+        return found
+
+    def size(self, key: str, value: Any) -> tuple[int, int]:
+        found = re.fullmatch(r"H([1-9]\d{0,3})(?:L([1-9]\d?))?", value) if isinstance(value, str) else None
+        if found is None:
+            raise self.wrong(key, value, 'a size such as "H8L1" (width 8, 1 layer)')
+        return int(found[1]), int(found[2] or 1)
+
+    def teacher(self, key: str, value: Any) -> tuple[str, int, int] | None:
+        if value is None:
+            return None
+        family, _, size = value.partition(" ") if isinstance(value, str) else ("", "", "")
+        if family not in CONFIGS:
+            raise self.wrong(key, value, f'a family and a size, such as "mamba H64L1" ({", ".join(CONFIGS)})')
+        return family, *self.size(key, size)

@@ -1,0 +1,185 @@
+"""The page of a study: one HTML file with everything inside, in the look of `report/`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+from tinyloc import files
+from tinyloc.judge.budget import kilobytes
+from tinyloc.report import words
+from tinyloc.study.rows import Row
+from tinyloc.study.summary import KB, Line, Winner, beaten, front, lines, sets_of, winners
+
+WIDTH: Final = 560
+HEIGHT: Final = 300
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A model in a figure, placed in its box; `best` on the Pareto front."""
+
+    x: float
+    y: float
+    title: str
+    family: int
+    best: bool
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Macro-F1 against one memory: dots, the front as points of a line, ticks as (place, label)."""
+
+    name: str
+    dots: tuple[Dot, ...]
+    line: str
+    ticks_x: tuple[tuple[float, str], ...]
+    ticks_y: tuple[tuple[float, str], ...]
+    families: tuple[str, ...]
+    front: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SetPart:
+    """All that the page says about one data set."""
+
+    label: str
+    about: dict[str, Any]
+    simulated: bool
+    lines: tuple[Line, ...]
+    winners: tuple[Winner, ...]
+    figures: tuple[Figure, ...]
+    best: float
+
+    @property
+    def notices(self) -> list[str]:
+        """Where a baseline wins."""
+        return beaten(self.winners)
+
+    @property
+    def errors(self) -> list[str]:
+        """Cells without figures."""
+        return [f"{line.full_name}: {error}" for line in self.lines for error in line.errors]
+
+
+def figure(name: str, found: Sequence[Line]) -> Figure | None:
+    """Macro-F1 (mean on test) against measured "flash" or "RAM"; None where nothing was measured."""
+    points = []
+    for line in found:
+        need = line.flash_bytes if name == "flash" else line.ram_bytes
+        if need is not None and line.f1 is not None:
+            points.append((line, need / KB, 100 * line.f1.mean))
+    if not points:
+        return None
+    low_x, high_x = (f(need for _, need, _ in points) for f in (min, max))
+    low, high = math.log2(low_x) - 0.2, math.log2(high_x) + 0.2
+    step = next(
+        s for s in (1, 2, 5, 10, 20) if max(p[2] for p in points) - min(p[2] for p in points) <= 6 * s
+    )
+    bottom = step * math.floor(min(p[2] for p in points) / step)
+    top = step * math.ceil(max(p[2] for p in points) / step + 1e-9)
+    top = max(top, bottom + step)
+
+    def x(need: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (math.log2(need) - low) / (high - low), 1)
+
+    def y(f1: float) -> float:
+        return round(TOP + (HEIGHT - TOP - BOTTOM) * (top - f1) / (top - bottom), 1)
+
+    best = front([(need, f1) for _, need, f1 in points])
+    families = tuple(sorted({line.family for line, _, _ in points}))
+    dots = tuple(
+        Dot(
+            x(need),
+            y(f1),
+            f"{line.full_name}: {f1:.1f} at {need:.1f} KB",
+            families.index(line.family) % 4,
+            i in best,
+        )
+        for i, (line, need, f1) in enumerate(points)
+    )
+    marks = [n for e in range(-2, 12) for n in (2.0**e, 1.5 * 2.0**e) if low <= math.log2(n) <= high]
+    if len(marks) > 7:
+        marks = [n for n in marks if math.log2(n) == int(math.log2(n))]
+    return Figure(
+        name,
+        dots,
+        " ".join(f"{dots[i].x},{dots[i].y}" for i in best),
+        tuple((x(n), f"{n:g}") for n in marks),
+        tuple((y(f1), str(f1)) for f1 in range(bottom, top + 1, step)),
+        families,
+        tuple(points[i][0].full_name for i in best),
+    )
+
+
+def part(label: str, rows: Sequence[Row], about: dict[str, Any]) -> SetPart:
+    """What the page says about the data set `label`."""
+    mine = [row for row in rows if row.set == label]
+    found = lines(mine)
+    drawn = [made for name in ("flash", "RAM") if (made := figure(name, found)) is not None]
+    return SetPart(
+        label,
+        next((one for one in about["sets"] if one["label"] == label), {}),
+        any(row.simulated for row in mine),
+        tuple(found),
+        tuple(winners(found, about["budgets_kb"])),
+        tuple(drawn),
+        max((line.f1.mean for line in found if line.f1), default=-1.0),
+    )
+
+
+def headline(parts: Sequence[SetPart]) -> str:
+    """The study in one sentence."""
+    asked = [winner for one in parts for winner in one.winners]
+    won = sum(winner.line is not None and not winner.beaten_by for winner in asked)
+    if not asked:
+        return "No budget was asked for."
+    budgets = f"{len(asked)} budget{'s' * (len(asked) != 1)}"
+    return f"Under {won} of {budgets}, the winner also beats every baseline."
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader("tinyloc.study"), PackageLoader("tinyloc.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(percent=words.percent, count=words.count, kilobytes=kilobytes)
+    return environment
+
+
+def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
+    """The whole page as HTML. The same rows give the same text."""
+    parts = [part(label, rows, about) for label in sets_of(rows)]
+    return (
+        _environment()
+        .get_template("study.html")
+        .render(
+            parts=parts,
+            about=about,
+            headline=headline(parts),
+            simulated=[one.label for one in parts if one.simulated],
+            box={
+                "width": WIDTH,
+                "height": HEIGHT,
+                "left": LEFT,
+                "right": RIGHT,
+                "top": TOP,
+                "bottom": BOTTOM,
+            },
+        )
+    )
+
+
+def write(rows: Sequence[Row], about: dict[str, Any], path: Path) -> None:
+    """Write the page to `path`, whole or not at all."""
+    files.write_text(path, render(rows, about))

@@ -1,0 +1,81 @@
+"""One row of a study: one model of one seed on one data set, and what was found of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+BASELINE: Final = "baseline"
+"""The family of the methods that every model has to beat."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Which cell it is, and its figures; None where a figure does not exist for it.
+
+    `validation_f1`, `f1_macro`, `accuracy` 0 to 1, of the device's own answers where a device answered.
+    `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
+    1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
+    the emulated `board`, with the tier named. `flash_estimate_bytes`: a forest's nodes at 8 bytes each.
+    `room_changes` of the answers and `room_changes_true`: None where windows have no order in time.
+    `error`: why there are no figures; empty where there are.
+    """
+
+    set: str
+    family: str
+    size: str
+    variant: str
+    compression: str
+    seed: int
+    simulated: bool = False
+    validation_f1: float | None = None
+    f1_macro: float | None = None
+    accuracy: float | None = None
+    parameters: int | None = None
+    parameters_paper: int | None = None
+    state_dict_kb: float | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    flash_estimate_bytes: int | None = None
+    board: str = ""
+    tier: str = ""
+    identical_windows: int | None = None
+    windows: int = 0
+    room_changes: int | None = None
+    room_changes_true: int | None = None
+    error: str = ""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Where it stands in the table: models before baselines, H8 before H16."""
+        names = (self.family, self.size, self.variant, self.compression)
+        return (self.set, self.family == BASELINE, *(_natural(name) for name in names), self.seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, by name."""
+        return dataclasses.asdict(self)
+
+
+def _natural(name: str) -> tuple[str | int, ...]:
+    """The name with its numbers as numbers; texts and numbers take turns, so any two compare."""
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", name)))
+
+
+FIELDS: Final = tuple(f.name for f in dataclasses.fields(Row))
+
+
+def from_json(value: dict[str, Any]) -> Row:
+    """The row that `to_json` wrote. Raises ValueError where names or types differ."""
+    if not isinstance(value, dict) or tuple(value) != FIELDS:
+        raise ValueError("these are not the fields of a row")
+    for f in dataclasses.fields(Row):
+        one = value[f.name]
+        if one is None and "None" in str(f.type):
+            continue
+        kind = str(f.type).split(" ")[0]
+        right = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int)}[kind]
+        if not isinstance(one, right) or (kind in ("int", "float") and isinstance(one, bool)):
+            raise ValueError(f"{f.name} is not {kind}")
+    return Row(**value)

@@ -28,6 +28,7 @@ SPARSE_BELOW: Final = 0.3
 
 Loss = Literal["all", "last"]
 Device = Literal["cpu", "cuda", "auto"]
+Teaching = Literal["paper", "soft", "marginals"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,29 @@ class Augmentation:
             raise UsageError("augmentation is by shares and chances of at least 0")
         if self.packets >= 1 or self.access_points >= 1:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
+
+
+@dataclass(frozen=True)
+class Distil:
+    """Learning from a teacher as well (`distil.py` has the equations).
+
+    `kind`: "paper" from its rooms, "soft" from its softened probabilities, "marginals" from those of its CRF.
+    `teacher`: its digest (`teachers.digest`). `tau`: the temperature of "soft", above 0; 1 for the others.
+    `alpha`: the teacher's share of the loss, above 0 and at most 1; the paper's is 0.9.
+    """
+
+    kind: Teaching
+    teacher: str
+    tau: float = 1.0
+    alpha: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Teaching):
+            raise UsageError(f"distillation {self.kind!r} is none of {', '.join(get_args(Teaching))}")
+        if not (0 < self.tau < np.inf and 0 < self.alpha <= 1):
+            raise UsageError("distillation needs a tau above 0 and an alpha above 0 and at most 1")
+        if self.tau != 1 and self.kind != "soft":
+            raise UsageError(f"distillation {self.kind!r} has no temperature: its tau is 1")
 
 
 RATES: Final = {"mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2}
@@ -81,7 +105,8 @@ class TrainOptions:
     validation macro-F1 decides. `evaluations`: how often a trial is validated on its way; the best of them is
     kept; `patience`: a trial ends after so many without a better one (0: never). `augmentation`: None for
     candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried"
-    trains stretches of `chunk_steps` steps of a session, for a device that never resets.
+    trains stretches of `chunk_steps` steps of a session, for a device that never resets. `distil`: learn from
+    a teacher too; `train` is then given the teacher's `targets`.
     """
 
     hidden: int = 8
@@ -111,6 +136,7 @@ class TrainOptions:
     dropout: float | None = None
     accelerometer: bool = False
     crf: bool = False
+    distil: Distil | None = None
 
     def __post_init__(self) -> None:
         for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers", "heads"):
@@ -155,8 +181,12 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 
 def record(options: TrainOptions) -> dict[str, Any]:
-    """The options for a file: for Mamba without those of other families, and `crf` only where it is on."""
+    """The options for a file: for Mamba without those of other families, and `crf` only where it is on;
+    `distil` only where there is a teacher.
+    """
     fields = dataclasses.asdict(options)
+    if options.distil is None:
+        del fields["distil"]
     if options.family == MambaConfig.family:
         others = ("family", "heads", "feedforward", "dropout", "accelerometer")
         fields = {name: value for name, value in fields.items() if name not in others}

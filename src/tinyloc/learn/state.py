@@ -50,8 +50,10 @@ class Moment:
 _GROUPS = ("weights", "first", "second", "kept", "best")
 
 
-def fingerprint(sets: WindowSets, options: TrainOptions) -> str:
-    """SHA-256 of all that decides training: options, training and validation windows."""
+def fingerprint(
+    sets: WindowSets, options: TrainOptions, targets: npt.NDArray[np.float32] | None = None
+) -> str:
+    """SHA-256 of all that decides training: options, training and validation windows, a teacher's targets."""
     digest = hashlib.sha256(json.dumps(record(options), sort_keys=True).encode())
     for windows in (sets.train, sets.validation):
         digest.update(windows.rssi.tobytes())
@@ -60,6 +62,8 @@ def fingerprint(sets: WindowSets, options: TrainOptions) -> str:
         if options.accelerometer and windows.acceleration is not None:
             digest.update(windows.acceleration.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
+    if targets is not None:
+        digest.update(repr((targets.dtype.str, targets.shape)).encode() + targets.tobytes())
     return digest.hexdigest()
 
 

@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
+from tinyloc.learn import distil
 from tinyloc.learn import state as saved
 from tinyloc.learn.augment import augment
 from tinyloc.learn.options import Candidate, TrainOptions, candidates, model_config, record, resolve, spread
@@ -60,11 +61,16 @@ def train(
     sets: WindowSets,
     options: TrainOptions | None = None,
     *,
+    targets: npt.NDArray[np.float32] | None = None,
     resume_from: Path | None = None,
     interrupt_to: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """Train on `sets.train`, choose on `sets.validation`, and never look at `sets.test`.
+
+    `targets`, where the options have `distil` and only there: what the teacher says of the training windows
+    as they are, without augmentation: probabilities [W, T, K], or [W, K] of the last steps
+    (`teachers.targets`).
 
     Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; `resume_from` that file
     goes on from there. Raises TrainingError when training diverges, cannot start, or is resumed with other
@@ -75,8 +81,9 @@ def train(
         raise TrainingError("training needs at least one window to train on and one to validate on")
     if len(np.unique(sets.train.room)) < 2:
         raise TrainingError("training needs at least two rooms", hint="Record a second room.")
-    mark = saved.fingerprint(sets, options)
-    run = _Run(sets, options, saved.load(resume_from, mark) if resume_from else Moment(), progress)
+    mark = saved.fingerprint(sets, options, targets)
+    moment = saved.load(resume_from, mark) if resume_from else Moment()
+    run = _Run(sets, options, moment, progress, targets)
     try:
         with _one_thread(), torch.random.fork_rng(devices=[]):
             return run.checkpoint()
@@ -95,6 +102,7 @@ class _Run:
         options: TrainOptions,
         moment: Moment,
         progress: Callable[[Progress], None] | None,
+        targets: npt.NDArray[np.float32] | None,
     ) -> None:
         self.sets, self.options, self.moment, self.progress = sets, options, moment, progress
         tried = candidates(options, sets.train)
@@ -108,6 +116,7 @@ class _Run:
         self.rssi, self.rooms_at = (
             chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
         )
+        self.taught = distil.lay_out(options, windows, targets)
         self.spread = spread(windows)
         self.config = model_config(options, windows)
         self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
@@ -190,6 +199,11 @@ class _Run:
         if (options.loss == "last" and not carried) or not self.config.per_step:
             rooms[:, :-1] = -1
         loss = self.loss(model, logits, rooms)
+        if self.taught is not None and options.distil is not None:
+            taught = torch.from_numpy(self.taught[chosen]).to(self.device)  # [B, T, K]
+            if options.loss == "last" and not carried:
+                taught[:, :-1] = 0
+            loss = distil.blend(options.distil, loss, model, logits, taught)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(

@@ -161,7 +161,8 @@ class Compressed:
         """Thousands of bytes of `torch.save(state_dict)`, as the paper counts: zip, names and buffers too.
 
         MDCSA's positions [T, H], computed here, count as the buffer that they usually are; the weights of
-        its second modality, which the paper's file holds even for signal strength alone, do not exist here. It is a file's size: what a device holds is another number.
+        its second modality, which the paper's file holds even for signal strength alone, do not exist here.
+        It is a file's size: what a device holds is another number.
         """
         state = dict(self.model.state_dict())
         if isinstance(self.checkpoint.config, MdcsaConfig):

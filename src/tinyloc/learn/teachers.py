@@ -1,0 +1,231 @@
+"""Teachers: networks, ensembles, forests and boosted trees; what they say, and where they are kept.
+
+A teacher is trained once for the same data, protocol and options, and kept in a folder under their digest. It
+sees what any model sees: training windows, and validation windows to choose and to stop by; never the test.
+`distil.py` has the equations of learning from one.
+
+    W windows     T steps     P access points     K rooms
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from torch import Tensor
+from torch.nn import functional
+
+import tinyloc
+from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.learn.options import Distil, Teaching, TrainOptions, record, resolve
+from tinyloc.learn.state import fingerprint
+from tinyloc.learn.streams import streams
+from tinyloc.learn.train import Progress, train
+from tinyloc.models import checkpoint as files
+from tinyloc.models import families
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.classic import statistics
+
+Floats = npt.NDArray[np.float32]
+
+_BATCH: Final = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """A forest or boosted trees of scikit-learn on `classic.statistics`, as a teacher at the last step.
+
+    `model`: with `predict_proba` and `classes_`, indices into the rooms; `train` the windows it was grown on.
+    `unseen` [W, K]: of each of them, what trees that were grown without it say (out of bag), or None: trees
+    know the windows they were grown on by heart, and would only repeat their labels.
+    """
+
+    model: Any
+    train: Windows
+    unseen: Floats | None = None
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """The K names."""
+        return self.train.rooms
+
+    @property
+    def access_points(self) -> tuple[str, ...]:
+        """The P names."""
+        return self.train.access_points
+
+    def probabilities(self, windows: Windows) -> Floats:
+        """[W, K], out of bag where these are the windows that the trees were grown on."""
+        if self.unseen is not None and np.array_equal(windows.rssi, self.train.rssi):
+            return self.unseen
+        return self._all_rooms(self.model.predict_proba(statistics(windows)))
+
+    def _all_rooms(self, known: npt.NDArray[np.floating]) -> Floats:
+        """[W, classes] -> [W, K]: 0 for a room that training never saw at a last step."""
+        result = np.zeros((len(known), len(self.rooms)), np.float32)
+        result[:, self.model.classes_] = known
+        return result
+
+
+Teacher = Checkpoint | Trees
+
+
+def forest(train: Windows, *, trees: int = 300, seed: int = 0) -> Trees:
+    """A random forest that teaches the windows it was grown on by their trees out of bag."""
+    model = RandomForestClassifier(trees, random_state=seed, oob_score=True, n_jobs=1)
+    read = statistics(train)
+    model.fit(read, train.room)
+    votes = np.asarray(model.oob_decision_function_, dtype=np.float64)
+    always = ~np.isfinite(votes).all(axis=1) | (votes.sum(axis=1) < 0.5)  # in every tree's bag
+    if always.any():
+        votes[always] = model.predict_proba(read[always])
+    plain = Trees(model, train)
+    return dataclasses.replace(plain, unseen=plain._all_rooms(votes))
+
+
+def boosting(train: Windows, *, rounds: int = 100, seed: int = 0) -> Trees:
+    """Boosted trees (Friedman 2001, in the histogram form); they speak as surely as they were fitted."""
+    model = HistGradientBoostingClassifier(max_iter=rounds, early_stopping=False, random_state=seed)
+    model.fit(statistics(train), train.room)
+    return Trees(model, train)
+
+
+def digest(teacher: Teacher | Sequence[Teacher]) -> str:
+    """SHA-256 of a teacher or an ensemble: of a network its file, of trees their kind, options and data."""
+    if isinstance(teacher, Checkpoint):
+        return hashlib.sha256(teacher.to_bytes()).hexdigest()
+    if isinstance(teacher, Trees):
+        about = repr((type(teacher.model).__name__, sorted(teacher.model.get_params().items())))
+        sha = hashlib.sha256((about + repr((teacher.train.rssi.shape, teacher.rooms))).encode())
+        sha.update(teacher.train.rssi.tobytes() + teacher.train.room.tobytes())
+        return sha.hexdigest()
+    return hashlib.sha256(" ".join(digest(member) for member in teacher).encode()).hexdigest()
+
+
+def targets(teacher: Teacher | Sequence[Teacher], windows: Windows, kind: Teaching) -> Floats:
+    """What a teacher, or an ensemble's mean, says of `windows`: probabilities [W, T, K], or [W, K] at the
+    last step where it, or a member, answers once a window. For "paper", of a CRF alone: 1 along Viterbi's
+    path.
+
+    Raises UsageError for no teacher, for one of other rooms or access points, and for "marginals" of one
+    without a CRF.
+    """
+    members = [teacher] if isinstance(teacher, Checkpoint | Trees) else list(teacher)
+    if not members:
+        raise UsageError("an ensemble needs at least one teacher")
+    for member in members:
+        _check(member, windows, kind)
+    alone = len(members) == 1
+    said = [_say(member, windows, kind, path=alone and kind == "paper") for member in members]
+    if any(part.ndim == 2 for part in said):
+        said = [part if part.ndim == 2 else part[:, -1] for part in said]
+    return np.asarray(np.mean(said, axis=0, dtype=np.float64), dtype=np.float32)
+
+
+def _check(teacher: Teacher, windows: Windows, kind: Teaching) -> None:
+    """Raise UsageError where that teacher cannot teach these windows in this way."""
+    if (teacher.rooms, teacher.access_points) != (windows.rooms, windows.access_points):
+        raise UsageError("the teacher knows other rooms or access points than these windows have")
+    if kind == "marginals" and (isinstance(teacher, Trees) or "crf.start" not in teacher.weights):
+        raise UsageError("marginals are those of a CRF, and this teacher has none")
+
+
+def _say(teacher: Teacher, windows: Windows, kind: Teaching, path: bool) -> Floats:
+    """One teacher's probabilities, [W, T, K] or [W, K]; `path`: 1 along Viterbi's where it has a CRF."""
+    if isinstance(teacher, Trees):
+        return teacher.probabilities(windows)
+    model = families.from_weights(teacher.config, teacher.weights)
+    rooms = len(windows.rooms)
+
+    def run(rssi: npt.NDArray[np.int8], acceleration: Floats | None) -> Floats:
+        given = families.inputs(teacher.config, teacher.scaling, rssi, acceleration)
+        logits: Tensor = model(*(torch.from_numpy(part) for part in given))  # [B, S, K]
+        if model.crf is None or kind == "soft":
+            said = logits.softmax(-1)
+        elif path:
+            said = functional.one_hot(model.crf.viterbi(logits), rooms).float()
+        else:
+            said = model.crf.marginals(logits)
+        return np.asarray(said.numpy(), dtype=np.float32)
+
+    with torch.no_grad():
+        if teacher.state == "carried":
+            result = np.zeros((*windows.rooms_at.shape, rooms), np.float32)
+            for stream in streams(windows):
+                steps = stream.ends[:, None] + np.arange(1 - windows.steps, 1)  # [V, T]
+                result[stream.windows] = run(stream.rssi[None], None)[0][steps]
+            return result
+        parts = []
+        for start in range(0, len(windows), _BATCH):
+            part = slice(start, start + _BATCH)
+            moved = None if windows.acceleration is None else windows.acceleration[part]
+            parts.append(run(windows.rssi[part], moved))
+    said = np.concatenate(parts)
+    return said if teacher.config.per_step else said[:, -1]
+
+
+def fit_or_load(
+    cache_dir: Path,
+    sets: WindowSets,
+    options: TrainOptions,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """The model that `train(sets, options)` gives, from `cache_dir` where it was trained before.
+
+    A file that is damaged, or not of this data and these options, is trained and written anew, whole or not
+    at all. Raises what `train` raises, and OutputError.
+    """
+    path = cache_dir / f"teacher-{cache_key(sets, options)}.safetensors"
+    kept = _kept(path)
+    wanted = json.loads(json.dumps(record(resolve(options, sets.train))))
+    names = (sets.train.rooms, sets.train.access_points)
+    if kept and kept.training.get("options") == wanted and (kept.rooms, kept.access_points) == names:
+        return kept
+    fitted = train(sets, options, progress=progress)
+    fitted.save(path)
+    return fitted
+
+
+def _kept(path: Path) -> Checkpoint | None:
+    """The checkpoint there, or None where there is none, or none that is whole."""
+    try:
+        return Checkpoint.load(path)
+    except ModelFileError:
+        return None
+
+
+def cache_key(sets: WindowSets, options: TrainOptions) -> str:
+    """SHA-256 of all that decides a teacher: the version, data, protocol, options; not the test windows."""
+    about: list[object] = [tinyloc.__version__, files.VERSION, sets.name, sets.simulated, sets.description]
+    about += [fingerprint(sets, resolve(options, sets.train)), sets.train.seconds_per_step]
+    sha = hashlib.sha256(repr(about).encode())
+    for windows in (sets.train, sets.validation):
+        sha.update(windows.session.tobytes() + windows.end_time.tobytes())
+    return sha.hexdigest()
+
+
+def distilled(
+    sets: WindowSets,
+    options: TrainOptions,
+    teacher: Teacher | Sequence[Teacher],
+    kind: Teaching,
+    *,
+    tau: float = 1.0,
+    alpha: float = 0.9,
+    progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """A student of these options, taught on `sets.train` in that way (`Distil` explains the numbers)."""
+    how = Distil(kind, digest(teacher), tau, alpha)
+    said = targets(teacher, sets.train, kind)
+    return train(sets, dataclasses.replace(options, distil=how), targets=said, progress=progress)

@@ -306,7 +306,7 @@ def test_what_is_measured_before_training_is_the_most_of_all_tiers(copy_of_run: 
     pip = find_tier("pip")
     heavier = Heavier("heavier", pip.toolchain, pip.emulator)
     options = TrainOptions(hidden=1)
-    needs = fits.measure(fits.shape(sets, options), sets, "int16", [pip])
+    needs = fits.measure(fits.model_config(options, sets.train), sets, "int16", [pip])
     limits = fits.Limits(find_board("stm32l4"), needs.ram_bytes, needs.flash_bytes)
     fits.preflight(sets, options, "int16", limits, [pip])
     for tiers in ([pip, heavier], [heavier, pip]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 from contextvars import ContextVar
@@ -30,6 +31,11 @@ BoardName = Annotated[str, typer.Option("--board", help="The microcontroller, e.
 Ram = Annotated[str | None, typer.Option(help="RAM that the model may use, e.g. 32K [all of the board's].")]
 Flash = Annotated[str | None, typer.Option(help="Flash that the model may use [all of the board's].")]
 TierName = Annotated[str, typer.Option("--tier", help="pip, reference, or all that are there.")]
+Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer or statnet.")]
+Tune = Annotated[
+    list[str] | None,
+    typer.Option("--tune", metavar="NAME=VALUE", help="Any other option of training (`train --help`)."),
+]
 Hidden = Annotated[int, typer.Option(help="Width H of the model.")]
 Layers = Annotated[int, typer.Option(help="Layers L of the model.")]
 Scaling = Annotated[str, typer.Option(help="auto (chosen on validation), minmax, zscore or power.")]
@@ -58,6 +64,54 @@ def data_options(named: dict[str, str | None], more: list[str] | None) -> dict[s
             raise UsageError(f"--with {text}: expected NAME=VALUE", hint="For example --with phone=24.")
         options[name.replace("-", "_")] = value
     return options
+
+
+def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
+    """`TrainOptions` from flags and --tune; `offset`, `jitter`, `packets` and `lost` make an augmentation.
+
+    Raises UsageError for a name that training does not have, or a value of another kind.
+    """
+    from tinyloc.learn.options import Augmentation, TrainOptions
+
+    shares = {"offset": "offset", "jitter": "jitter", "packets": "packets", "lost": "access_points"}
+    kinds = {field.name: field.type for field in dataclasses.fields(TrainOptions)}
+    options, augmentation = dict(named), dict[str, float]()
+    for text in tuned or ():
+        name, mark, value = text.partition("=")
+        name = name.replace("-", "_")
+        if not mark:
+            raise UsageError(f"--tune {text}: expected NAME=VALUE", hint="For example --tune rate=0.003.")
+        if name in shares:
+            augmentation[shares[name]] = _number(text, value)
+        elif name in named or name not in TUNABLE:
+            raise UsageError(f"--tune {text}: expected one of {', '.join((*TUNABLE, *shares))}")
+        elif "bool" in str(kinds[name]):
+            options[name] = choice(f"tune {name}", value, ("true", "false")) == "true"
+        elif "int" in str(kinds[name]):
+            number = _number(text, value)
+            if number != int(number):
+                raise UsageError(f"--tune {text}: expected a whole number")
+            options[name] = int(number)
+        else:
+            options[name] = value if name in ("loss", "device") else _number(text, value)
+    if augmentation:
+        options["augmentation"] = Augmentation(**augmentation)
+    return TrainOptions(**options)
+
+
+TUNABLE = (
+    "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",
+    "weight_decay", "class_weights", "clip", "warmup", "loss", "evaluations", "patience", "chunk_steps",
+    "device",
+)  # fmt: skip
+"""Options of training that --tune takes, beside the flags and the augmentation."""
+
+
+def _number(text: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise UsageError(f"--tune {text}: expected a number") from None
 
 
 def run_folder_of(out: Path | None, data: str) -> Path:

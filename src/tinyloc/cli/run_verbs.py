@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from tinyloc.cli.options import (
     BoardName,
     DataDir,
     DataName,
+    Family,
     Flash,
     Folder,
     Hidden,
@@ -27,8 +29,10 @@ from tinyloc.cli.options import (
     Steps,
     Tests,
     TierName,
+    Tune,
     Validates,
     With,
+    choice,
     command_line,
     data_options,
     end,
@@ -37,6 +41,7 @@ from tinyloc.cli.options import (
     run_folder_of,
     say,
     tiers_of,
+    train_options,
 )
 from tinyloc.errors import UsageError
 
@@ -50,6 +55,7 @@ def run(
     ram: Ram = None,
     flash: Flash = None,
     tier: TierName = "all",
+    family: Family = "mamba",
     hidden: Hidden = 8,
     layers: Layers = 1,
     precision: PrecisionName = "int16",
@@ -57,6 +63,7 @@ def run(
     state: State = "reset",
     train_steps: Steps = 0,
     restarts: Restarts = 1,
+    tune: Tune = None,
     seed: SeedNumber = 0,
     seeds: Annotated[int, typer.Option(help="How many seeds to train; validation picks one.")] = 1,
     test_sessions: Tests = None,
@@ -76,7 +83,6 @@ def run(
 
     Columns of an own file that have other names: see `tinyloc data --help`.
     """
-    from tinyloc.learn.options import TrainOptions
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.run import RunOptions, run_all
 
@@ -93,12 +99,15 @@ def run(
     how = RunOptions(
         limits_of(board, ram, flash), tiers_of(tier), precision_of(precision), command_line(), seeds
     )
-    training: Any = {"scaling": scaling, "state": state}
-    train_options = TrainOptions(
-        hidden=hidden, layers=layers, seed=seed, steps=train_steps, restarts=restarts, **training
-    )
+    training = train_options(
+        {
+            "family": family, "hidden": hidden, "layers": layers, "scaling": scaling, "state": state,
+            "steps": train_steps, "restarts": restarts, "seed": seed,
+        },
+        tune,
+    )  # fmt: skip
     result = run_all(
-        RunFolder(run_folder_of(out, data)), data, data_dir, given, train_options, how, quiet=quiet or json
+        RunFolder(run_folder_of(out, data)), data, data_dir, given, training, how, quiet=quiet or json
     )
     end(result, json=json)
 
@@ -106,6 +115,7 @@ def run(
 @app.command(epilog="Example: tinyloc train runs/flat --hidden 16")
 def train(
     folder: Folder,
+    family: Family = "mamba",
     hidden: Hidden = 8,
     layers: Layers = 1,
     scaling: Scaling = "auto",
@@ -113,19 +123,28 @@ def train(
     train_steps: Steps = 0,
     restarts: Restarts = 1,
     seed: SeedNumber = 0,
+    tune: Tune = None,
 ) -> None:
-    """Train a model on the windows of a run folder. Ctrl-C keeps what was done; the same command goes on."""
-    from tinyloc.learn.options import TrainOptions
+    """Train a model on the windows of a run folder. Ctrl-C keeps what was done; the same command goes on.
+
+    For --tune: crf, accelerometer, heads, feedforward, dropout, state_size, expand, rate, batch,
+    weight_decay, class_weights, clip, warmup, loss (all, last), evaluations, patience, chunk_steps,
+    device (cpu, cuda, auto); and an augmentation instead of the candidates: offset and jitter (shares of
+    each access point's spread), packets and lost (chances that a sample, or an access point, is lost).
+    """
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.run import Speaker
 
     run_folder = RunFolder(folder)
     sets = stages.windows_of(run_folder)
-    kinds: Any = {"scaling": scaling, "state": state}
-    options = TrainOptions(
-        hidden=hidden, layers=layers, seed=seed, steps=train_steps, restarts=restarts, **kinds
-    )
+    options = train_options(
+        {
+            "family": family, "hidden": hidden, "layers": layers, "scaling": scaling, "state": state,
+            "steps": train_steps, "restarts": restarts, "seed": seed,
+        },
+        tune,
+    )  # fmt: skip
     Speaker().train(run_folder, sets, options)
     say(f"{run_folder.checkpoint} is there; next: tinyloc quantise {folder}")
 
@@ -188,3 +207,31 @@ def report(folder: Folder) -> None:
     run_folder = RunFolder(folder)
     page.write(verdict.load(run_folder.need(run_folder.result, "verify")), run_folder.page)
     say(f"{run_folder.page}")
+
+
+@app.command(epilog="Example: tinyloc model mdcsa --hidden 16 --access-points 11 --rooms 9")
+def model(
+    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer or statnet.")],
+    access_points: Annotated[int, typer.Option(help="Access points P.")],
+    rooms: Annotated[int, typer.Option(help="Rooms K.")],
+    hidden: Hidden = 8,
+    layers: Layers = 1,
+    steps: Annotated[int, typer.Option(help="Steps T of a window (transformer).")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+) -> None:
+    """How many weights a model of that shape has, here and as the paper counts them."""
+    from json import dumps
+
+    from tinyloc.models.config import CONFIGS, describe
+
+    kind: Any = CONFIGS[choice("family", family, tuple(CONFIGS))]
+    fields: dict[str, Any] = {"access_points": access_points, "rooms": rooms, "hidden": hidden}
+    known = {field.name for field in dataclasses.fields(kind)}
+    more = {"layers": layers, "steps": steps, "crf": True}
+    facts = describe(kind(**fields, **{name: value for name, value in more.items() if name in known}))
+    if json:
+        print(dumps(facts))
+        return
+    paper = facts["parameters_paper"]
+    say(f"{family} {facts['size']}: {facts['parameters']:,} parameters")
+    say("the paper has no such model" if paper is None else f"as arXiv 2412.09289 counts them: {paper:,}")

@@ -18,11 +18,11 @@ from tinyloc import emit as emission
 from tinyloc.data.windows import WindowSets
 from tinyloc.device.boards import Board, find_board
 from tinyloc.device.tiers import Tier
-from tinyloc.errors import BudgetError
+from tinyloc.errors import BudgetError, UsageError
 from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fits
-from tinyloc.learn.options import TrainOptions
+from tinyloc.learn.options import TrainOptions, model_config
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import MambaConfig
+from tinyloc.models.config import Config
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
@@ -43,11 +43,13 @@ class Limits:
     flash_bytes: int
 
 
-def random_model(config: MambaConfig, sets: WindowSets, seed: int = 0) -> Checkpoint:
+def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
     """A checkpoint of that shape for those windows, with small random weights."""
     rng = np.random.default_rng(seed)
     weights = {
         name: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
+        if name != "gain"
+        else np.ones(shape, np.float32)
         for name, shape in config.weight_shapes().items()
     }
     train = sets.train
@@ -63,19 +65,7 @@ def random_model(config: MambaConfig, sets: WindowSets, seed: int = 0) -> Checkp
     )
 
 
-def shape(sets: WindowSets, options: TrainOptions) -> MambaConfig:
-    """The configuration that training with these options would have."""
-    return MambaConfig(
-        access_points=len(sets.train.access_points),
-        rooms=len(sets.train.rooms),
-        hidden=options.hidden,
-        layers=options.layers,
-        state=options.state_size,
-        expand=options.expand,
-    )
-
-
-def measure(config: MambaConfig, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
+def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
     """Flash and RAM with stack of a model of that shape, built and run on the roomiest board.
 
     Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit.
@@ -98,12 +88,12 @@ def preflight(
     sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tiers: Sequence[Tier]
 ) -> None:
     """Raise BudgetError, with what would fit instead, before a minute is spent on training."""
-    config = shape(sets, options)
+    config = model_config(options, sets.train)
     weights = sum(math.prod(size) for size in config.weight_shapes().values())
     if weights > limits.flash_bytes:  # nothing has to be built to know
         over = kilobytes(weights - limits.flash_bytes)
         raise BudgetError(
-            f"{MambaConfig.family} {config.name} does not fit: its {weights:,} weights, a byte each, are "
+            f"{config.family} {config.name} does not fit: its {weights:,} weights, a byte each, are "
             f"{over} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
             hint=hint(smaller(config, sets, precision, tiers, limits), limits),
         )
@@ -111,18 +101,25 @@ def preflight(
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:
         found = smaller(config, sets, precision, tiers, limits)
-        raise over_budget(fit, found, what=f"{MambaConfig.family} {config.name}")
+        raise over_budget(fit, found, what=f"{config.family} {config.name}")
 
 
 def smaller(
-    config: MambaConfig, sets: WindowSets, precision: Precision, tiers: Sequence[Tier], limits: Limits
+    config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier], limits: Limits
 ) -> list[Candidate]:
-    """Smaller shapes and what they need, largest first, until two of them fit."""
+    """Smaller shapes of the same family and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
+    # what follows from the width is left to follow from the new one
+    fields = {"layers": 1, "rank": 0, "feedforward": 0}
+    known = {field.name for field in dataclasses.fields(config)}
+    reset = {name: value for name, value in fields.items() if name in known}
     for hidden in SMALLER:
         if hidden >= config.hidden and config.layers == 1:
             continue
-        one = dataclasses.replace(config, hidden=hidden, layers=1, rank=0)
+        try:
+            one = dataclasses.replace(config, hidden=hidden, **reset)  # type: ignore[arg-type]
+        except UsageError:  # a width that this family cannot have
+            continue
         found.append(measure(one, sets, precision, tiers))
         if len(what_fits(found, **_budgets(limits))) == 2:
             break
@@ -138,7 +135,7 @@ def _budgets(limits: Limits) -> dict[str, int]:
     return {"flash_budget_bytes": limits.flash_bytes, "ram_budget_bytes": limits.ram_bytes}
 
 
-def _name(config: MambaConfig) -> str:
+def _name(config: Config) -> str:
     return f"{config.name} (--hidden {config.hidden} --layers {config.layers})"
 
 

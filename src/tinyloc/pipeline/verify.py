@@ -25,7 +25,6 @@ from tinyloc.judge import result as verdict
 from tinyloc.judge.budget import Fit
 from tinyloc.models import classic
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import MambaConfig
 from tinyloc.pipeline.fits import Limits, hint, smaller
 from tinyloc.pipeline.folder import RunFolder, versions
 from tinyloc.pipeline.stages import Quantised, checkpoint_of, graph_of, quantised_of, same_names, windows_of
@@ -180,8 +179,6 @@ def verify(
         runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
     except BudgetError as error:
         config, precision = checkpoint.config, quantised_of(folder).precision
-        if not isinstance(config, MambaConfig):
-            raise
         fitting = smaller(config, sets, precision, tiers, limits)
         raise BudgetError(error.message, hint=hint(fitting, limits)) from None
     result = _judge(folder, sets, checkpoint, graph, stream, runs, limits, command, seed)

@@ -1,0 +1,97 @@
+"""Every family through the command line, and the verbs that go with them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinyloc.cli import main
+
+
+def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """The command line in this process: exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as left:
+        main([str(word) for word in words])
+    said = capsys.readouterr()
+    return int(left.value.code or 0), said.out, said.err
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three rooms, three access points, each strongest in its own room; three sessions."""
+    rng = np.random.default_rng(0)
+    lines = ["time,a,b,c,room,session"]
+    for session in range(3):
+        for step in range(240):
+            room = step // 20 % 3
+            dbm = [round(-80 + 25 * (point == room) + rng.normal(0, 3)) for point in range(3)]
+            lines.append(f"{session * 1000 + step * 0.2:.1f},{','.join(map(str, dbm))},room{room},s{session}")
+    path = tmp_path_factory.mktemp("own") / "home.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--family", "transformer", "--hidden", "8", "--tune", "heads=2"),
+        ("--family", "mdcsa", "--hidden", "4", "--tune", "crf=true"),
+        ("--family", "statnet", "--hidden", "8"),
+        ("--family", "mamba", "--hidden", "4", "--tune", "crf=true", "--tune", "offset=0.2"),
+    ],
+)
+def test_a_family_goes_the_whole_way(
+    words: tuple[str, ...], recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = ("--train-steps", "25", "--scaling", "minmax", "--tier", "pip", "--with", "hop=5", "--json")
+    code, out, err = call(capsys, "run", "--data", recording, "--out", tmp_path / "run", *words, *some)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["model"]["family"] == words[1]
+    assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
+    assert result["f1_macro"]["device"] == result["f1_macro"]["integer"]
+
+
+@pytest.mark.parametrize(
+    ("words", "here", "paper"),
+    [
+        (("mamba", "--hidden", "8"), 1571, 1571),
+        (("mamba", "--hidden", "32"), 10723, 10723),
+        (("mdcsa", "--hidden", "16"), 9196, 10796),
+        (("mdcsa", "--hidden", "8"), 2540, 2956),
+        (("transformer", "--hidden", "32"), 9929, None),
+    ],
+)
+def test_model_counts(
+    words: tuple[str, ...], here: int, paper: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """House C: 11 access points, 9 rooms; the paper's own figures."""
+    code, out, _ = call(capsys, "model", *words, "--layers", 1, "--access-points", 11, "--rooms", 9, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["parameters"], found["parameters_paper"]) == (here, paper)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--tune", "rate"), "expected NAME=VALUE"),
+        (("--tune", "speed=3"), "--tune speed=3: expected one of"),
+        (("--tune", "batch=few"), "--tune batch=few: expected a number"),
+        (("--tune", "batch=2.5"), "--tune batch=2.5: expected a whole number"),
+        (("--tune", "crf=perhaps"), "expected one of true, false"),
+        (("--family", "perceptron"), "perceptron"),
+        (("--family", "statnet", "--state", "carried"), "carried"),
+    ],
+)
+def test_what_training_does_not_know(
+    words: tuple[str, ...], said: str, recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(
+        capsys, "run", "--data", recording, "--out", tmp_path / "run", *words, "--tier", "pip"
+    )
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert code == 2
+    assert len(lines) == 1
+    assert said in lines[0]

@@ -239,3 +239,14 @@ def test_the_augmentation_is_that_of_the_best_trial(trained: Checkpoint) -> None
     ]
     other = dataclasses.replace(trained, training={"trials": trials})
     assert augmentation_of(other) == Augmentation(jitter=0.5)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_family_gets_better_from_a_random_start(name: str) -> None:
+    checkpoint = made(CONFIGS[name])
+    ranges = calibrate(float_graph_of(checkpoint), SETS.train.rssi)
+    told: list[QatProgress] = []
+    options = QatOptions(steps=20, rate=0.02, evaluations=2)
+    tuned = fine_tune(checkpoint, SETS, options, ranges=ranges, progress=told.append)
+    score = integer_score(lower_floats(tuned, ranges, "int16", checkpoint), SETS.validation)
+    assert score[0] == told[-1].best > told[0].macro_f1

@@ -6,6 +6,7 @@ baseline. Cells that are finished are never begun again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from dataclasses import dataclass
@@ -31,15 +32,19 @@ from tinyloc.errors import (
 from tinyloc.judge.metrics import accuracy, macro_f1, room_changes
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import parameters, parameters_paper
+from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, optional, part
-from tinyloc.study.grid import Model
+from tinyloc.study.grid import TEACHER_SEED, TREES, Model
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, digest
 
 ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
 """Where a model is measured that is too large for the board that was asked for."""
+
+_NO_FIGURES: Final = (TrainingError, QuantisationError, BudgetError, DeviceError, ToolchainError)
+"""What one cell may fail of without the others."""
 
 Labels = npt.NDArray[Any]
 
@@ -54,7 +59,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Task:
-    """Cells that share one training. `model` is None for the baseline called `baseline`."""
+    """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
+    called `baseline`.
+    """
 
     out: Path
     windows: Path
@@ -74,6 +81,9 @@ class Task:
     @property
     def name(self) -> str:
         """What it works on, for a person."""
+        if not self.cells:
+            assert self.model is not None
+            return f"teacher of {self.model.family} {self.model.size}"
         row = self.cells[0].row
         words = (row.set, "" if row.family == BASELINE else row.family, row.size, row.variant)
         return " ".join(word for word in words if word) + f", seed {row.seed}"
@@ -92,12 +102,15 @@ def _sets(path: Path) -> WindowSets:
 def work(task: Task) -> list[Row]:
     """The rows of a task's cells, each written as soon as it is known."""
     folder, done, shared = StudyFolder(task.out), [], _Shared(task)
+    if not task.cells:
+        with contextlib.suppress(*_NO_FIGURES):  # then its students say so, each in its own row
+            shared.teacher()
     for cell in task.cells:
         row = folder.take(cell.digest)
         if row is None:
             try:
                 row = shared.row(cell.row)
-            except (TrainingError, QuantisationError, BudgetError, DeviceError, ToolchainError) as error:
+            except _NO_FIGURES as error:
                 row = dataclasses.replace(cell.row, error=str(error))
             folder.leave(cell.digest, row)
         done.append(row)
@@ -122,7 +135,7 @@ class _Shared:
             parameters_paper=parameters_paper(checkpoint.config),
         )
         if compression.on_device:
-            return self.on_device(row, checkpoint)
+            return self.on_device(row, self.graph(checkpoint, compression.form))
         return self.in_torch(row, checkpoint, compression.form)
 
     def baseline(self, row: Row) -> Row:
@@ -132,22 +145,32 @@ class _Shared:
         return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes)
 
     def checkpoint(self, source: str) -> Checkpoint:
-        """The trained model: float, distilled or trained on the integer graph; each is trained once."""
+        """The trained model, float or distilled; each is trained once."""
         model = self.task.model
         assert model is not None
+        options = model.options(self.task.seed)
         if source == "float":
-            return self.trained(model.options(self.task.seed))
-        path = self.path({"source": source, "model": model_facts(model)})
+            return self.trained(options)
+        path = self.path({"source": source, "seed": self.task.seed, "model": model_facts(model)})
         taken = _load(path)
-        if taken is not None:
-            return taken
-        if source == "distilled":
-            teacher = self.trained(model.teacher_options(self.task.seed))
-            found: Checkpoint = part("distilled")(self.sets, model.options(self.task.seed), teacher)
-        else:
-            found = part("qat")(self.sets, model.options(self.task.seed), self.task.precision)
-        found.save(path)
-        return found
+        if taken is None:
+            distilled = part(source)
+            taken = distilled(
+                self.sets, options, self.teacher(), model.teaching, tau=model.tau, alpha=model.alpha
+            )
+            taken.save(path)
+        return taken
+
+    def teacher(self) -> Any:
+        """Who teaches: trees are grown where they are needed, a network is trained once."""
+        model = self.task.model
+        assert model is not None
+        assert model.teacher is not None
+        if model.teacher[0] in TREES:
+            grow = optional("tinyloc.learn.teachers", model.teacher[0])
+            assert grow is not None, "the grid is refused where there are no teachers"
+            return grow(self.sets.train, seed=TEACHER_SEED)
+        return self.trained(model.teacher_options())
 
     def trained(self, options: Any) -> Checkpoint:
         """A float model with these options, or what an earlier run trained with them."""
@@ -162,7 +185,7 @@ class _Shared:
 
     def path(self, facts: dict[str, Any]) -> Path:
         """Where a model trained so on these windows is kept."""
-        mark = digest([self.sets.digest, self.task.seed, self.task.precision, facts])
+        mark = digest([self.sets.digest, facts])
         return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
 
     def in_torch(self, row: Row, checkpoint: Checkpoint, form: str) -> Row:
@@ -178,19 +201,33 @@ class _Shared:
         row = self.scored(row, answers(self.sets.validation), answers(self.sets.test))
         return dataclasses.replace(row, state_dict_kb=None if size is None else float(size(form, checkpoint)))
 
-    def on_device(self, row: Row, checkpoint: Checkpoint) -> Row:
+    def graph(self, checkpoint: Checkpoint, form: str) -> Graph:
+        """The integer graph, of the model as it is or trained on as integers."""
+        from tinyloc.pipeline.stages import calibration_windows
+        from tinyloc.quant.calibrate import calibrate
+        from tinyloc.quant.lower import Lowering, float_graph_of, lower
+
+        precision, rssi = self.task.precision, calibration_windows(self.sets.train, checkpoint.state)
+        if form == "integer":
+            return lower(checkpoint, rssi, precision)
+        from tinyloc.quant.qat import QatOptions
+
+        assert self.task.model is not None
+        ranges = calibrate(float_graph_of(checkpoint), rssi)
+        options = QatOptions(steps=self.task.model.qat_steps, seed=self.task.seed, precision=precision)
+        floats = part(form)(checkpoint, self.sets, options, ranges=ranges)
+        return Lowering(floats, ranges, precision).graph(checkpoint)
+
+    def on_device(self, row: Row, graph: Graph) -> Row:
         """The integer graph: validation by the reference, test by the emulated device, memory measured."""
         from tinyloc import emit
         from tinyloc.pipeline.fits import Limits
         from tinyloc.pipeline.folder import RunFolder
-        from tinyloc.pipeline.stages import calibration_windows
         from tinyloc.pipeline.verify import run_tier
-        from tinyloc.quant.lower import lower
         from tinyloc.quant.reference import Reference, rooms_of
         from tinyloc.quant.replay import replay
 
         sets, task = self.sets, self.task
-        graph = lower(checkpoint, calibration_windows(sets.train, checkpoint.state), task.precision)
         validation = replay(sets.validation, graph.state)
         judged = rooms_of(validation.scores(Reference(graph))[validation.ends])
         board = find_board(task.board)
@@ -229,10 +266,13 @@ class _Shared:
         return dataclasses.replace(row, room_changes=changes.predicted, room_changes_true=changes.true)
 
 
+TAUGHT: Final = ("teacher", "teaching", "tau", "alpha", "qat_steps")
+
+
 def model_facts(model: Model) -> dict[str, Any]:
     """What decides a model, but for which sets and compressions it is asked for."""
     facts = dataclasses.asdict(model)
-    return {name: facts[name] for name in ("family", "hidden", "layers", "train", "teacher")}
+    return {name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)}
 
 
 def _load(path: Path) -> Checkpoint | None:

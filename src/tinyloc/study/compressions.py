@@ -1,9 +1,8 @@
 """What can be done to a trained model, by name, and what is there to do it.
 
 `static` (LLM.int8()) and `dynamic` int8 are the paper's and run in PyTorch; `integer` is this project's graph
-and runs on the emulated device; `distilled` is trained on a teacher's answers; `qat` is trained on the
-integer graph itself. A name's parts are done from left to right, but for `integer+distilled`, where the
-order is that of the words.
+and runs on the emulated device; `distilled` is trained on a teacher's answers as well; `qat` is the integer
+graph, trained on as such. What is distilled is distilled first, whichever way round the name has it.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from tinyloc.errors import UsageError
 
 @dataclass(frozen=True)
 class Compression:
-    """`source`: what is trained ("float", "distilled", "qat"); `form`: how it then runs ("float", "static",
-    "dynamic" or "integer").
+    """`source`: what is trained ("float" or "distilled"); `form`: what is then made of it, and runs ("float",
+    "static", "dynamic", "integer" or "qat").
     """
 
     source: str
@@ -28,7 +27,7 @@ class Compression:
     @property
     def on_device(self) -> bool:
         """Whether the emulated device answers."""
-        return self.form == "integer"
+        return self.form in ("integer", "qat")
 
 
 COMPRESSIONS: Final = {
@@ -39,15 +38,15 @@ COMPRESSIONS: Final = {
     "distilled+static": Compression("distilled", "static"),
     "integer": Compression("float", "integer"),
     "integer+distilled": Compression("distilled", "integer"),
-    "qat": Compression("qat", "integer"),
+    "qat": Compression("float", "qat"),
 }
 KNOWN: Final = tuple(COMPRESSIONS)
 
 _NEEDS: Final = {
     "static": ("tinyloc.models.compress", "predict_compressed"),
     "dynamic": ("tinyloc.models.compress", "predict_compressed"),
-    "distilled": ("tinyloc.learn.distil", "distil"),
-    "qat": ("tinyloc.learn.qat", "train_quantised"),
+    "distilled": ("tinyloc.learn.teachers", "distilled"),
+    "qat": ("tinyloc.quant.qat", "fine_tune"),
 }
 """What a source or a form needs: a module and a function in it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -20,8 +21,8 @@ from tinyloc.errors import StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
 from tinyloc.study import baselines
 from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
-from tinyloc.study.compressions import COMPRESSIONS, require
-from tinyloc.study.grid import Grid, Model, Set, load_grid, paper_grid
+from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
+from tinyloc.study.grid import TREES, Grid, Model, Set, load_grid, paper_grid
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, cores, digest, save_rows
 
@@ -94,6 +95,8 @@ def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
     """Raise UsageError where a model cannot have that shape on these windows."""
     try:
         model_config(model.train, sets.train)
+        if model.teacher is not None and model.teacher[0] not in TREES:
+            model_config(model.teacher_options(), sets.train)
     except UsageError as error:
         raise UsageError(
             f"{grid.where}, models: {model.family} {model.size} on {sets.name}: {error.message}",
@@ -173,6 +176,9 @@ def _done(tasks: Sequence[Task], folder: StudyFolder, jobs: int, progress: Progr
 
     tell("taken from this folder")
     try:
+        teachers = _teachers(open_tasks)
+        for task, _ in _worked(teachers, min(jobs, len(teachers))):
+            tell(task.name)
         for task, found in _worked(open_tasks, min(jobs, len(open_tasks))):
             rows += found
             tell(task.name)
@@ -182,6 +188,19 @@ def _done(tasks: Sequence[Task], folder: StudyFolder, jobs: int, progress: Progr
             hint="The same command goes on from there.",
         ) from None
     return rows
+
+
+def _teachers(tasks: Sequence[Task]) -> list[Task]:
+    """The networks that teach in these tasks, each once: trained before their students need them."""
+    found: dict[str, Task] = {}
+    for task in tasks:
+        model = task.model
+        if model is None or model.teacher is None or model.teacher[0] in TREES:
+            continue
+        if any(is_distilled(cell.row.compression) for cell in task.cells):
+            mark = digest([str(task.windows), dataclasses.asdict(model.teacher_options())])
+            found.setdefault(mark, dataclasses.replace(task, cells=()))
+    return list(found.values())
 
 
 def _worked(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, list[Row]]]:

@@ -15,7 +15,9 @@
     variant = "crf"                             # tells it from the same size trained otherwise
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
-    teacher = "mamba H64L1"                     # who teaches, for what is distilled
+    teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"
+    teaching = "soft"                           # how; default "paper", its tau and alpha 1 and 0.9
+    tau = 2.0
 
 Every mistake is one UsageError: file, key, value, what was expected.
 """
@@ -39,10 +41,17 @@ from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
 
+TREES: Final = ("forest", "boosting")
+"""Teachers that are no networks."""
+
+TEACHINGS: Final = ("paper", "soft", "marginals")
+TEACHER_SEED: Final = 0
+"""One teacher for the students of all seeds."""
+
 TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
 
-_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "seed", "device")
+_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "seed", "device", "distil")
 _TRAIN: Final[dict[str, Any]] = {
     f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
 } | {"rate": float, "dropout": float, "augmentation": dict}
@@ -51,7 +60,8 @@ _TRAIN: Final[dict[str, Any]] = {
 _TOP: Final = (
     "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "train", "models",
 )  # fmt: skip
-_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher")
+_TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
+_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", *_TAUGHT)
 
 
 @dataclass(frozen=True)
@@ -76,16 +86,20 @@ class Model:
     variant: str = ""
     train: TrainOptions = field(default_factory=TrainOptions)
     teacher: tuple[str, int, int] | None = None
+    teaching: str = "paper"
+    tau: float = 1.0
+    alpha: float = 0.9
+    qat_steps: int = 200
 
     def options(self, seed: int) -> TrainOptions:
         """How it is trained with that seed."""
         return dataclasses.replace(self.train, seed=seed)
 
-    def teacher_options(self, seed: int) -> TrainOptions:
-        """How its teacher is trained: as itself, but for the shape."""
+    def teacher_options(self) -> TrainOptions:
+        """How its teacher is trained, where that is a network: as itself, but for the shape."""
         assert self.teacher is not None, "the grid refuses a student without a teacher"
         family, hidden, layers = self.teacher
-        return dataclasses.replace(self.train, family=family, hidden=hidden, layers=layers, seed=seed)
+        return dataclasses.replace(self.train, family=family, hidden=hidden, layers=layers, seed=TEACHER_SEED)
 
 
 @dataclass(frozen=True)
@@ -253,15 +267,18 @@ class _Reader:
         self.known(value, tuple(_TRAIN), f"{key}.")
         found = dict(base)
         for name, one in value.items():
-            kind = _TRAIN[name]
-            if kind is dict:
+            if _TRAIN[name] is dict:
                 found[name] = self.augmentation(f"{key}.{name}", one)
-                continue
-            if not (type(one) is kind or (kind is float and type(one) is int)):
-                names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-                raise self.wrong(f"{key}.{name}", one, names[kind])
-            found[name] = float(one) if kind is float else one
+            else:
+                found[name] = self.typed(f"{key}.{name}", one, _TRAIN[name])
         return found
+
+    def typed(self, key: str, value: Any, kind: Any) -> Any:
+        """The value as the type that is wanted; a whole number is a number too."""
+        if not (type(value) is kind or (kind is float and type(value) is int)):
+            names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+            raise self.wrong(key, value, names[kind])
+        return float(value) if kind is float else value
 
     def augmentation(self, key: str, value: Any) -> Augmentation:
         names = tuple(f.name for f in dataclasses.fields(Augmentation))
@@ -297,9 +314,8 @@ class _Reader:
             raise self.wrong(
                 f"{key}.teacher", None, f'who teaches, such as "{family} H64L1", for {taught[0]!r}'
             )
-        variant = value.get("variant", "")
-        if not isinstance(variant, str):
-            raise self.wrong(f"{key}.variant", variant, "a text")
+        variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
+        taught_how = self.taught(key, value)
         own = {name: one for name, one in value.items() if name in _TRAIN}
         options = self.train(own, key, base)
         found = []
@@ -309,7 +325,26 @@ class _Reader:
                 train = TrainOptions(**options, family=family, hidden=hidden, layers=layers)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
-            found.append(Model(family, size, hidden, layers, chosen, sets, variant, train, teacher))
+            found.append(
+                Model(family, size, hidden, layers, chosen, sets, variant, train, teacher, **taught_how)
+            )
+        return found
+
+    def taught(self, key: str, value: Mapping[str, Any]) -> dict[str, Any]:
+        """How a model is taught, and trained on as integers, where it says so."""
+        found = {
+            name: self.typed(f"{key}.{name}", value[name], kind)
+            for name, kind in _TAUGHT.items()
+            if name in value
+        }
+        self.choice(f"{key}.teaching", found.get("teaching", "paper"), TEACHINGS)
+        tau, alpha, steps = found.get("tau", 1.0), found.get("alpha", 0.9), found.get("qat_steps", 1)
+        if not 0 < tau < 1e6 or (tau != 1 and found.get("teaching") != "soft"):
+            raise self.wrong(f"{key}.tau", tau, 'a number above 0, with teaching = "soft"')
+        if not 0 < alpha <= 1:
+            raise self.wrong(f"{key}.alpha", alpha, "a share above 0 and at most 1")
+        if steps < 1:
+            raise self.wrong(f"{key}.qat_steps", steps, "at least 1")
         return found
 
     def size(self, key: str, value: Any) -> tuple[int, int]:
@@ -322,6 +357,11 @@ class _Reader:
         if value is None:
             return None
         family, _, size = value.partition(" ") if isinstance(value, str) else ("", "", "")
+        if family in TREES and not size:
+            return family, 0, 0
         if family not in CONFIGS:
-            raise self.wrong(key, value, f'a family and a size, such as "mamba H64L1" ({", ".join(CONFIGS)})')
+            expected = (
+                f'a family and a size, such as "mamba H64L1" ({", ".join(CONFIGS)}), or forest, boosting'
+            )
+            raise self.wrong(key, value, expected)
         return family, *self.size(key, size)

@@ -1,0 +1,70 @@
+"""Small grids, and a study as a program of its own that can be killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TINY = """
+sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
+seeds = 2
+budgets = [4, 32]
+compressions = ["float", "integer"]
+baselines = ["forest300", "forest_small", "nearest_neighbours", "forest300_hmm"]
+tier = "pip"
+
+[train]
+steps = 12
+evaluations = 2
+scaling = "minmax"
+augmentation = {}
+
+[[models]]
+family = "mamba"
+size = "H2L1"
+
+[[models]]
+family = "statnet"
+size = "H4"
+"""
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from tinyloc.study import run_study
+
+if __name__ == "__main__":
+    run_study(Path(sys.argv[1]), Path(sys.argv[2]), jobs=int(sys.argv[3]))
+"""
+
+
+def write(folder: Path, text: str = TINY) -> Path:
+    path = folder / "grid.toml"
+    path.write_text(text)
+    return path
+
+
+def start(folder: Path, grid: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
+    """A study as a program of its own, in a process group of its own."""
+    script = folder / "study.py"
+    script.write_text(PROGRAM)
+    return subprocess.Popen(
+        [sys.executable, str(script), str(grid), str(out), str(jobs)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def cells(out: Path) -> int:
+    """Finished cells in the folder of a study."""
+    return len(list((out / "cells").glob("*.json")))
+
+
+def table(out: Path) -> dict[str, bytes]:
+    """The bytes of what a study ends with."""
+    return {name: (out / name).read_bytes() for name in ("rows.parquet", "rows.json", "index.html")}

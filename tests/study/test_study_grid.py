@@ -1,0 +1,104 @@
+"""The grid: what can be said in it, and one plain line for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from study_grids import TINY, write
+
+from tinyloc.errors import UsageError
+from tinyloc.learn.options import Augmentation
+from tinyloc.study.compressions import require
+from tinyloc.study.grid import load_grid, paper_grid
+
+
+def test_what_a_grid_says(tmp_path: Path) -> None:
+    text = TINY + '[[models]]\nfamily = "mamba"\nsize = ["H2L1", "H4L2"]\nvariant = "crf"\ncrf = true\n'
+    grid = load_grid(write(tmp_path, text))
+    assert [(m.family, m.size, m.hidden, m.layers, m.variant, m.train.crf) for m in grid.models] == [
+        ("mamba", "H2L1", 2, 1, "", False),
+        ("statnet", "H4", 4, 1, "", False),
+        ("mamba", "H2L1", 2, 1, "crf", True),
+        ("mamba", "H4L2", 4, 2, "crf", True),
+    ]
+    assert grid.seeds == (0, 1)
+    assert grid.budgets == (4, 32)
+    assert grid.sets[0].options == (("access_points", 4), ("minutes", 11), ("rooms", 4))
+    assert all(m.train.augmentation == Augmentation() and m.train.steps == 12 for m in grid.models)
+
+
+MISTAKES = {
+    "not TOML": ("sets = [", "is not TOML"),
+    "no sets": (TINY.replace("sets =", "wrong ="), "wrong: no such key; expected sets"),
+    "empty sets": ("sets = []\n[[models]]", "sets: []; expected a list of sets, one at least"),
+    "twice": ('sets = ["flat", "flat"]', "sets: 'flat'; expected each only once"),
+    "no models": ('sets = ["flat"]', "models: None; expected a list of [[models]] tables"),
+    "compression": (TINY.replace('"integer"', '"int3"'), "compressions[1]: 'int3'; expected one of float"),
+    "seeds": (TINY.replace("seeds = 2", "seeds = 0"), "seeds: 0; expected at least 1 seed"),
+    "seeds half": (TINY.replace("seeds = 2", "seeds = 1.5"), "seeds: 1.5; expected a list of whole numbers"),
+    "budgets": (TINY.replace("[4, 32]", "[0]"), "budgets: [0]; expected a list of whole numbers"),
+    "tier": (TINY.replace('"pip"', '"best"'), "tier: 'best'; expected one of auto, pip, reference"),
+    "board": (TINY + 'board = "x"\n', "models[1].board: no such key"),
+    "unknown board": ('board = "arduino"\n' + TINY, "board: "),
+    "family": (TINY.replace('"statnet"', '"lstm"'), "models[1].family: 'lstm'; expected one of mamba"),
+    "size": (TINY.replace('"H4"', '"4"'), "models[1].size: '4'; expected a size such as \"H8L1\""),
+    "train key": (TINY.replace("steps = 12", "step = 12"), "train.step: no such key"),
+    "train type": (TINY.replace("steps = 12", 'steps = "12"'), "train.steps: '12'; expected a whole number"),
+    "train value": (TINY.replace('"minmax"', '"log"'), "scaling 'log' is none of"),
+    "augmentation": (TINY.replace("{}", "{noise = 1}"), "train.augmentation.noise: no such key"),
+    "same model": (
+        TINY + '[[models]]\nfamily = "statnet"\nsize = "H4"\n',
+        "models: 'statnet H4'; expected each only once; a `variant`",
+    ),
+    "other set": (TINY + 'sets = ["uji"]\n', "models[1].sets[0]: 'uji'; expected one of tiny"),
+    "no teacher": (TINY + 'compressions = ["distilled"]\n', "models[1].teacher: None; expected who teaches"),
+    "teacher": (TINY + 'teacher = "owl"\n', "models[1].teacher: 'owl'; expected a family and a size"),
+    "teaching": (TINY + 'teaching = "harsh"\n', "models[1].teaching: 'harsh'; expected one of paper"),
+    "temperature": (TINY + "tau = 2\n", "models[1].tau: 2.0; expected a number above 0, with"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_each_mistake_is_one_line(tmp_path: Path, what: str) -> None:
+    text, expected = MISTAKES[what]
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        load_grid(path)
+    said = str(caught.value)
+    assert expected in said
+    assert said.startswith(str(path))
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("make", ["missing", "folder", "bytes"])
+def test_a_file_that_is_no_grid(tmp_path: Path, make: str) -> None:
+    path = tmp_path / "grid.toml"
+    if make == "folder":
+        path.mkdir()
+    elif make == "bytes":
+        path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="grid"):
+        load_grid(path)
+
+
+def test_what_is_not_there_yet_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    require(["float", "integer"])
+    monkeypatch.setattr("tinyloc.study.compressions._NEEDS", {"qat": ("tinyloc.nowhere", "train")})
+    with pytest.raises(
+        UsageError, match=r"'qat' is not there yet: this tinyloc has no tinyloc\.nowhere\.train"
+    ):
+        require(["float", "qat"])
+
+
+def test_the_papers_grid_has_the_papers_models() -> None:
+    grid = paper_grid()
+    assert [one.label for one in grid.sets] == ["byrne:A", "byrne:B", "byrne:C", "byrne:D", "uji"]
+    of = {
+        label: [f"{m.family} {m.size}" for m in grid.models if label in m.sets]
+        for label in (one.label for one in grid.sets)
+    }
+    assert of["byrne:D"] == ["mdcsa H16L1", "mdcsa H8L1", "mamba H32L1", "mamba H16L1"]
+    assert of["uji"][2:] == ["mamba H32L1", "mamba H8L2", "mamba H8L1", "mamba H4L1", "mamba H2L1"]
+    assert sum(len(models) for models in of.values()) == 23
+    assert all(m.train.crf and m.teacher and m.teacher[0] == m.family for m in grid.models)

@@ -1,0 +1,153 @@
+"""A tiny grid from end to end: rows, table, page; the same bytes whatever happened on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from rich.console import Console
+from study_grids import TINY, cells, start, table, write
+
+from tinyloc.errors import ModelFileError, StoppedError, UsageError
+from tinyloc.study import Row, load_rows, run_study, show
+from tinyloc.study import engine as the_engine
+from tinyloc.study.rows import BASELINE, FIELDS
+
+ROWS = 2 * 4 + 2 * (1 + 2 + 1) + 1
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    """A study that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("study")
+    return folder / "out", run_study(write(folder), folder / "out", jobs=1)
+
+
+def test_every_cell_has_its_row(whole: tuple[Path, list[Row]]) -> None:
+    out, rows = whole
+    assert len(rows) == ROWS == cells(out)
+    assert [row.key for row in rows] == sorted(row.key for row in rows)
+    assert not [row.error for row in rows if row.error]
+    assert all(row.simulated and 0 <= (row.f1_macro or 0) <= 1 and row.windows > 50 for row in rows)
+    assert all(row.parameters for row in rows if row.family != BASELINE)
+
+
+def test_only_what_was_measured_has_a_size(whole: tuple[Path, list[Row]]) -> None:
+    for row in whole[1]:
+        if row.compression == "integer":
+            assert row.identical_windows == row.windows
+            assert (row.board, row.tier, row.state_dict_kb) == ("stm32l4", "pip", None)
+            assert 2_000 < (row.flash_bytes or 0) < 32_000
+            assert 100 < (row.ram_bytes or 0) < 8_000
+        else:
+            assert (row.flash_bytes, row.ram_bytes, row.identical_windows, row.board) == (None,) * 3 + ("",)
+        if row.size.startswith("forest_small"):
+            assert (row.flash_estimate_bytes or 0) <= int(row.size.split("_")[2][:-2]) * 1024
+
+
+def test_the_table_is_for_other_programs(whole: tuple[Path, list[Row]]) -> None:
+    out, rows = whole
+    frame = pl.read_parquet(out / "rows.parquet")
+    assert tuple(frame.columns) == FIELDS
+    assert frame.to_dicts() == [row.to_json() for row in rows]
+    assert load_rows(out)[0] == rows
+    assert json.loads((out / "rows.json").read_text())["about"]["sets"][0]["simulated"] is True
+
+
+def test_the_console_says_the_same(whole: tuple[Path, list[Row]]) -> None:
+    console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    show(*load_rows(whole[0]), console)
+    text = console.export_text()
+    assert "tiny (simulated: a test bed, no measurement)" in text
+    assert "Under 4 KB nothing of this grid fits" in text
+    assert "identical byte for byte in all" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_what_is_finished_is_taken(whole: tuple[Path, list[Row]], tmp_path: Path) -> None:
+    out, rows = whole
+    before, told = table(out), []
+    broken = sorted((out / "cells").glob("*.json"))[:2]
+    broken[0].write_text(broken[0].read_text()[:40])
+    value = json.loads(broken[1].read_text())
+    value["row"]["f1_macro"] = 1.0
+    broken[1].write_text(json.dumps(value))
+    (out / "cells" / ".cut.json.abc.part").write_text("{")
+    assert run_study(write(tmp_path), out, jobs=1, progress=lambda *now: told.append(now)) == rows
+    assert told[0][0] >= ROWS - 4
+    assert told[-1][:2] == (ROWS, ROWS)
+    assert table(out) == before
+    assert not list(out.rglob("*.part"))
+
+
+def test_a_broken_table_is_said(whole: tuple[Path, list[Row]], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not there yet"):
+        load_rows(tmp_path)
+    (tmp_path / "rows.json").write_bytes((whole[0] / "rows.json").read_bytes()[:-20])
+    with pytest.raises(ModelFileError, match="not a whole table"):
+        load_rows(tmp_path)
+
+
+def test_one_study_at_a_time(tmp_path: Path) -> None:
+    folder = the_engine.StudyFolder(tmp_path / "out")
+    with folder.alone(), pytest.raises(UsageError, match="another study is at work"):
+        run_study(write(tmp_path), tmp_path / "out", jobs=1)
+
+
+def test_impossible_models_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    text = TINY.replace('"statnet"', '"transformer"').replace('"H4"', '"H5"')
+    with pytest.raises(UsageError, match="transformer H5 on house"):
+        run_study(write(tmp_path, text), tmp_path / "out", jobs=1)
+    with pytest.raises(UsageError, match="needs a grid"):
+        run_study(None, tmp_path / "out")
+
+
+def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(task: Any) -> list[Row]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(the_engine, "work", stop)
+    with pytest.raises(StoppedError, match="The same command goes on"):
+        run_study(write(tmp_path), tmp_path / "out", jobs=1)
+
+
+def _killed(tmp_path: Path, kills: int, seed: int) -> Path:
+    """A study killed so many times, each time at a random number of new cells and a random moment after."""
+    grid, out, rng = write(tmp_path), tmp_path / "killed", random.Random(seed)
+    for _ in range(kills):
+        process = start(tmp_path, grid, out, jobs=rng.choice((1, 2)))
+        assert process.stderr is not None
+        wanted = cells(out) + rng.randint(0, 2)
+        moment = rng.uniform(0, 1.5)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and cells(out) < wanted and time.monotonic() < deadline:
+            select.select([process.stderr], [], [], 0.02)
+        select.select([process.stderr], [], [], moment)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)
+    return out
+
+
+def _ends_the_same(tmp_path: Path, whole: Path, kills: int, seed: int) -> None:
+    out = _killed(tmp_path, kills, seed)
+    last = start(tmp_path, write(tmp_path), out, jobs=2)
+    said = last.communicate(timeout=120)[1]
+    assert last.returncode == 0, said
+    assert table(out) == table(whole)
+
+
+def test_a_killed_study_ends_with_the_same_table(whole: tuple[Path, list[Row]], tmp_path: Path) -> None:
+    _ends_the_same(tmp_path, whole[0], kills=3, seed=1)
+
+
+@pytest.mark.slow
+def test_ten_kills(whole: tuple[Path, list[Row]], tmp_path: Path) -> None:
+    _ends_the_same(tmp_path, whole[0], kills=10, seed=2)

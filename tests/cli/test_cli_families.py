@@ -73,6 +73,28 @@ def test_model_counts(
     assert (found["parameters"], found["parameters_paper"]) == (here, paper)
 
 
+def test_a_study_from_the_command_line(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = tmp_path / "grid.toml"
+    grid.write_text(
+        f'sets = ["{recording}"]\nseeds = 1\nbudgets = [16]\ncompressions = ["float", "integer"]\n'
+        '[train]\nsteps = 20\nscaling = "minmax"\naugmentation = {}\n'
+        '[[models]]\nfamily = "statnet"\nsize = "H4"\n'
+    )
+    words = ("study", "--grid", grid, "--out", tmp_path / "study", "--jobs", 1, "--json")
+    code, out, err = call(capsys, *words)
+    assert code == 0, err
+    rows = json.loads(out)
+    wanted = ("set", "family", "size", "compression", "seed", "f1_macro", "accuracy", "parameters")
+    wanted += ("state_dict_kb", "flash_bytes", "ram_bytes", "board", "identical_windows", "windows")
+    assert all(name in row for row in rows for name in wanted)
+    device = next(row for row in rows if row["compression"] == "integer")
+    assert device["identical_windows"] == device["windows"] > 0
+    assert call(capsys, "study", "--out", tmp_path)[0] == 2
+    assert call(capsys, *words)[1] == out, "what is finished is taken as it is"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from tinyloc import __version__
 
-VERBS = ("run", "data", "train", "quantise", "emit", "verify", "report", "model")
+VERBS = ("run", "data", "train", "quantise", "emit", "verify", "report", "study", "model")
 """In the order in which a person meets them."""
 
 

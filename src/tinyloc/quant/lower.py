@@ -179,6 +179,8 @@ class Lowering:
     def _narrow(self) -> set[str]:
         """Tensors that the int8 precision stores in 8 bits: see the head of this file."""
         names: set[str] = set()
+        adds = [op for op in self.floats.operators if isinstance(op, FloatAdd)]
+        added = {name for op in adds for name in (op.a, op.b)}  # a sum keeps its 16 bits
         for operator in self.floats.operators:
             if isinstance(operator, FloatDepthwiseConv):
                 names |= {operator.x, operator.y}
@@ -186,7 +188,7 @@ class Lowering:
                 names.add(operator.y)
             elif isinstance(operator, FloatScan):
                 names.add(operator.x)
-            elif isinstance(operator, FloatMultiply):
+            elif isinstance(operator, FloatMultiply) and operator.y not in added:
                 names |= {operator.b, operator.y}
         curves = [op for op in self.floats.operators if isinstance(op, FloatCurve)]
         return names | {op.x for op in curves if op.y in names}

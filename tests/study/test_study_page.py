@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tinyloc.study import page
+from tinyloc.study.paper import beside, reported
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import beaten, front, lines, winners
 
@@ -114,6 +115,18 @@ def test_what_the_page_says() -> None:
     simulated = [dataclasses.replace(row, simulated=True) for row in _rows()]
     assert "Simulated data" in page.render(simulated, ABOUT)
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_the_papers_figures_stand_beside_ours() -> None:
+    rows = [dataclasses.replace(row, set="byrne:C") for row in _rows()]
+    text = page.render(rows, ABOUT)
+    assert "Beside the paper" in text
+    assert "78.6" in text  # Mamba H8L1 in house C, float
+    assert "59 areas" not in text
+    assert "Beside the paper" not in page.render(_rows(), ABOUT)
+    one = beside("byrne:C", lines(rows))[0]
+    assert (one.name, one.parameters, len(one.pairs)) == ("mamba H8L1", 1571, 5)
+    assert all(len(row) == 9 and None not in row.values() for row in reported())
 
 
 def _evil() -> tuple[list[Row], dict[str, Any]]:

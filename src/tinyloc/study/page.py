@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from tinyloc import files
 from tinyloc.judge.budget import kilobytes
 from tinyloc.report import words
+from tinyloc.study.paper import Beside, beside
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import KB, Line, Winner, beaten, front, lines, sets_of, winners
 
@@ -56,6 +57,7 @@ class SetPart:
     winners: tuple[Winner, ...]
     figures: tuple[Figure, ...]
     best: float
+    paper: tuple[Beside, ...]
 
     @property
     def notices(self) -> list[str]:
@@ -131,6 +133,7 @@ def part(label: str, rows: Sequence[Row], about: dict[str, Any]) -> SetPart:
         tuple(winners(found, about["budgets_kb"])),
         tuple(drawn),
         max((line.f1.mean for line in found if line.f1), default=-1.0),
+        tuple(beside(label, found)),
     )
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tinyloc.study.compressions import KNOWN
+
 BASELINE: Final = "baseline"
 """The family of the methods that every model has to beat."""
 
@@ -49,9 +51,10 @@ class Row:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Where it stands in the table: models before baselines, H8 before H16."""
-        names = (self.family, self.size, self.variant, self.compression)
-        return (self.set, self.family == BASELINE, *(_natural(name) for name in names), self.seed)
+        """Where it stands in the table: models before baselines, H8 before H16, float first."""
+        names = (self.set, self.family == BASELINE, self.family, _natural(self.size), self.variant)
+        known = self.compression in KNOWN
+        return (*names, KNOWN.index(self.compression) if known else len(KNOWN), self.compression, self.seed)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, by name."""

@@ -12,7 +12,7 @@ from command_line import SMALL, Done, Table, done, rows, write
 from tinyloc.data.windows import WindowSets
 from tinyloc.device.tiers import Tier
 from tinyloc.judge.budget import Candidate
-from tinyloc.models.config import MambaConfig
+from tinyloc.models.config import Config
 from tinyloc.pipeline import fits
 from tinyloc.quant.lower import Precision
 
@@ -22,9 +22,7 @@ def measured_once() -> Iterator[None]:
     """A shape that was measured for one test is not built again for another: the figures are the same."""
     real, known = fits.measure, dict[object, Candidate]()
 
-    def measure(
-        config: MambaConfig, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]
-    ) -> Candidate:
+    def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
         key = (config, sets.digest, precision, *((type(tier), tier.name) for tier in tiers))
         if key not in known:
             known[key] = real(config, sets, precision, tiers)

@@ -111,6 +111,7 @@ def test_what_the_page_says() -> None:
     assert "198 of 200" in text
     assert "Simulated" not in text
     assert text.count("<polyline") == 2
+    assert text.count("<circle") == 2 * (2 + 2)  # dots and keys of two families: mdcsa is not proven
     assert text == page.render(list(reversed(_rows())), ABOUT)
     simulated = [dataclasses.replace(row, simulated=True) for row in _rows()]
     assert "Simulated data" in page.render(simulated, ABOUT)

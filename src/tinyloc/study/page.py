@@ -71,11 +71,11 @@ class SetPart:
 
 
 def figure(name: str, found: Sequence[Line]) -> Figure | None:
-    """Macro-F1 (mean on test) against measured "flash" or "RAM"; None where nothing was measured."""
+    """Macro-F1 (mean on test) against measured "flash" or "RAM", of what is proven; None for nothing."""
     points = []
     for line in found:
         need = line.flash_bytes if name == "flash" else line.ram_bytes
-        if need is not None and line.f1 is not None:
+        if need is not None and line.f1 is not None and line.proven:
             points.append((line, need / KB, 100 * line.f1.mean))
     if not points:
         return None
@@ -120,6 +120,11 @@ def figure(name: str, found: Sequence[Line]) -> Figure | None:
     )
 
 
+def _counts(line: Line) -> bool:
+    """Whether its figures may be called the best: a device that differs from Python has none to show."""
+    return line.proven or line.identical_windows is None
+
+
 def part(label: str, rows: Sequence[Row], about: dict[str, Any]) -> SetPart:
     """What the page says about the data set `label`."""
     mine = [row for row in rows if row.set == label]
@@ -132,7 +137,7 @@ def part(label: str, rows: Sequence[Row], about: dict[str, Any]) -> SetPart:
         tuple(found),
         tuple(winners(found, about["budgets_kb"])),
         tuple(drawn),
-        max((line.f1.mean for line in found if line.f1), default=-1.0),
+        max((line.f1.mean for line in found if line.f1 and _counts(line)), default=-1.0),
         tuple(beside(label, found)),
     )
 

@@ -18,6 +18,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from tinyloc.data.windows import Windows
+from tinyloc.metrics import macro_f1
 from tinyloc.models.scaling import NOT_HEARD, InputScaling, Kind
 
 BYTES_PER_NODE: Final = 8
@@ -93,7 +94,7 @@ def small_forest(train: Windows, validation: Windows, flash_bytes: int, *, seed:
         fitting = trees if leaves >= 2 else 1
         leaves = max(leaves, 2)
         model = _grow(train, seed, n_estimators=fitting, max_leaf_nodes=leaves)
-        score = _macro_f1(validation.room, model.predict(statistics(validation)))
+        score = macro_f1(validation.room, model.predict(statistics(validation)))
         if best is None or score > best[0]:
             best = (score, model, {"trees": fitting, "leaves": leaves})
     assert best is not None
@@ -114,7 +115,7 @@ def nearest_neighbours(
         points, questions = _means(scaling, train), _means(scaling, validation)
         for count in sorted({min(each, len(train)) for each in k}):
             model = KNeighborsClassifier(count, algorithm="brute").fit(points, train.room)
-            score = _macro_f1(validation.room, model.predict(questions))
+            score = macro_f1(validation.room, model.predict(questions))
             if best is None or score > best[0]:
                 best = (score, model, scaling, count)
     if best is None:
@@ -143,12 +144,3 @@ def _forest(name: str, model: RandomForestClassifier, choices: dict[str, int | f
 
     nodes = sum(tree.tree_.node_count for tree in model.estimators_)
     return Baseline(name, choices, nodes, answer)
-
-
-def _macro_f1(truth: npt.NDArray[np.int16], answers: Labels) -> float:
-    """Mean F1 over the rooms present in `truth`."""
-    scores = []
-    for room in np.unique(truth):
-        hits = int(((truth == room) & (answers == room)).sum())
-        scores.append(2 * hits / int((truth == room).sum() + (answers == room).sum()))
-    return float(np.mean(scores))

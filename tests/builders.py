@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import MambaConfig
 from tinyloc.models.mamba import Mamba
 from tinyloc.models.scaling import InputScaling
+from tinyloc.quant.graph import Graph
+from tinyloc.quant.lower import lower
 
 ROOMS = ("bath", "bed", "hall", "kitchen", "living", "office", "porch", "stairs", "study")
 
@@ -83,6 +86,16 @@ def mamba(
         {},
     )
     return model, checkpoint
+
+
+def lowered_or_refused(checkpoint: Checkpoint, rssi: np.ndarray, precision: str) -> Graph | None:
+    """The integer graph, or None where weights beyond all training make a step that no table holds."""
+    try:
+        return lower(checkpoint, rssi, precision)  # type: ignore[arg-type]
+    except QuantisationError as error:
+        if "step size times its decay is too large" not in str(error):
+            raise
+        return None
 
 
 def records(rssi: np.ndarray) -> bytes:

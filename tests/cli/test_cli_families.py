@@ -105,6 +105,7 @@ def test_a_study_from_the_command_line(
         (("--tune", "crf=perhaps"), "expected one of true, false"),
         (("--family", "perceptron"), "perceptron"),
         (("--family", "statnet", "--state", "carried"), "carried"),
+        (("--tune", "crf=true", "--state", "carried"), "--state reset"),
     ],
 )
 def test_what_training_does_not_know(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from builders import any_bytes, mamba, signal
+from builders import any_bytes, lowered_or_refused, mamba, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ def test_inverse_root_is_one_over_the_root(total: int) -> None:
     st.integers(2, 9),
     st.sampled_from(["minmax", "zscore", "power"]),
     st.sampled_from(["int16", "int8"]),
-    st.floats(0.3, 2.5),
+    st.floats(0.3, 6.0),
     st.integers(0, 10_000),
 )
 def test_no_input_leaves_its_width(
@@ -60,7 +60,9 @@ def test_no_input_leaves_its_width(
 ) -> None:
     """Lowering proved it; here every intermediate result is looked at, on bytes that no radio sends."""
     _, checkpoint = mamba(hidden, layers, points, rooms, seed=seed, kind=kind, wild=wild)
-    graph = lower(checkpoint, signal(40, 20, points, seed), precision)  # type: ignore[arg-type]
+    graph = lowered_or_refused(checkpoint, signal(40, 20, points, seed), precision)
+    if graph is None:
+        return
     Reference(graph, check=True).run(any_bytes(30, 20, points, seed))
 
 

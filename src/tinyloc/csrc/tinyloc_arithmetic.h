@@ -14,7 +14,7 @@ typedef char tinyloc_needs_arithmetic_shift[((-1) >> 1) == -1 ? 1 : -1];
 
 /* Instructions of Arm's DSP extension that C has no word for. Every use has a plain C form beside it that gives
    the same bits. */
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(TINYLOC_PLAIN)
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && !defined(__ARM_BIG_ENDIAN) && !defined(TINYLOC_PLAIN)
 #define TINYLOC_DSP 1
 /* Bytes 0 and 2 of four, sign extended to the two halves of a word. */
 static inline uint32_t tinyloc_bytes_0_2(uint32_t four)

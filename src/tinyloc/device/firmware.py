@@ -60,11 +60,6 @@ class Firmware:
         return self.program.section_bytes(HARNESS_SECTION)
 
     @property
-    def harness_ram_bytes(self) -> int:
-        """RAM taken by the harness for itself, padding included."""
-        return self.static_ram_bytes - self.data_bytes - self.bss_bytes
-
-    @property
     def flash_bytes(self) -> int:
         """All that is linked into flash, harness, start-up and padding included."""
         origin = self.board.cpu.flash_origin

@@ -87,7 +87,15 @@ def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Seque
 def preflight(
     sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tiers: Sequence[Tier]
 ) -> None:
-    """Raise BudgetError, with what would fit instead, before a minute is spent on training."""
+    """Raise BudgetError, with what would fit instead, before a minute is spent on training.
+
+    Raises UsageError for what could be trained but has no integer form.
+    """
+    if options.crf and options.state == "carried":
+        raise UsageError(
+            "a CRF decides over a whole window, so a device cannot carry the state past its end",
+            hint="Train with --state reset, or without crf=true.",
+        )
     config = model_config(options, sets.train)
     weights = sum(math.prod(size) for size in config.weight_shapes().values())
     if weights > limits.flash_bytes:  # nothing has to be built to know

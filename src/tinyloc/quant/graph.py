@@ -175,13 +175,3 @@ class Graph:
             if late and late != set(operator.inputs):
                 raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
         return self
-
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes of all constant arrays."""
-        return sum(
-            value.nbytes
-            for operator in self.operators
-            for value in vars(operator).values()
-            if isinstance(value, np.ndarray)
-        )

@@ -102,7 +102,7 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
 TUNABLE = (
     "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",
     "weight_decay", "class_weights", "clip", "warmup", "loss", "evaluations", "patience", "chunk_steps",
-    "device",
+    "device", "refit",
 )  # fmt: skip
 """Options of training that --tune takes, beside the flags and the augmentation."""
 

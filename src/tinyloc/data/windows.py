@@ -12,6 +12,7 @@ last value for up to `fill_seconds`, then counts as not heard. The room goes the
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 from collections.abc import Sequence
@@ -92,6 +93,34 @@ class WindowSets:
                 sha.update(b"none" if array is None else repr((array.dtype.str, array.shape)).encode())
                 sha.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
         return sha.hexdigest()
+
+
+def joined(first: Windows, second: Windows) -> Windows:
+    """The windows of both, `first`'s before `second`'s; each keeps its sessions.
+
+    Raises SplitError unless rooms, access points, steps and the presence of acceleration agree.
+    """
+    shapes = [(w.rooms, w.access_points, w.steps, w.acceleration is None) for w in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise SplitError("windows of different rooms, access points, lengths or signals cannot be joined")
+    acceleration = None
+    if first.acceleration is not None and second.acceleration is not None:
+        acceleration = np.concatenate([first.acceleration, second.acceleration])
+    return dataclasses.replace(
+        first,
+        rssi=np.concatenate([first.rssi, second.rssi]),
+        rooms_at=np.concatenate([first.rooms_at, second.rooms_at]),
+        room=np.concatenate([first.room, second.room]),
+        session=np.concatenate([first.session, second.session + np.int32(len(first.sessions))]),
+        end_time=np.concatenate([first.end_time, second.end_time]),
+        sessions=first.sessions + second.sessions,
+        acceleration=acceleration,
+    )
+
+
+def merged(sets: WindowSets) -> WindowSets:
+    """The same sets, with validation among the training windows too: scores on it mean nothing then."""
+    return dataclasses.replace(sets, train=joined(sets.train, sets.validation))
 
 
 def gap_for(seconds_per_step: float, gap_seconds: float | None = None) -> float:

@@ -106,7 +106,8 @@ class TrainOptions:
     kept; `patience`: a trial ends after so many without a better one (0: never). `augmentation`: None for
     candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried"
     trains stretches of `chunk_steps` steps of a session, for a device that never resets. `distil`: learn from
-    a teacher too; `train` is then given the teacher's `targets`.
+    a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps the model trains it
+    once more as validation chose, on training and validation windows (`refit.py`; `train` itself never does).
     """
 
     hidden: int = 8
@@ -137,6 +138,7 @@ class TrainOptions:
     accelerometer: bool = False
     crf: bool = False
     distil: Distil | None = None
+    refit: bool = True
 
     def __post_init__(self) -> None:
         for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers", "heads"):
@@ -181,10 +183,11 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 
 def record(options: TrainOptions) -> dict[str, Any]:
-    """The options for a file: for Mamba without those of other families, and `crf` only where it is on;
-    `distil` only where there is a teacher.
+    """The options of `train` for a file: for Mamba without those of other families, and `crf` only where it
+    is on; `distil` only where there is a teacher.
     """
     fields = dataclasses.asdict(options)
+    del fields["refit"]  # nothing that `train` does depends on it
     if options.distil is None:
         del fields["distil"]
     if options.family == MambaConfig.family:

@@ -25,9 +25,10 @@ from torch import Tensor
 from torch.nn import functional
 
 import tinyloc
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import ModelFileError, UsageError
 from tinyloc.learn.options import Distil, Teaching, TrainOptions, record, resolve
+from tinyloc.learn.refit import refit
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import streams
 from tinyloc.learn.train import Progress, train
@@ -223,9 +224,16 @@ def distilled(
     *,
     tau: float = 1.0,
     alpha: float = 0.9,
+    chosen: Checkpoint | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
-    """A student of these options, taught on `sets.train` in that way (`Distil` explains the numbers)."""
-    how = Distil(kind, digest(teacher), tau, alpha)
-    said = targets(teacher, sets.train, kind)
-    return train(sets, dataclasses.replace(options, distil=how), targets=said, progress=progress)
+    """A student of these options, taught on `sets.train` in that way (`Distil` explains the numbers).
+
+    `chosen`: the student that validation chose; the one returned is then taught like it on training and
+    validation windows (`refit.py`), by a teacher that has learned from both.
+    """
+    options = dataclasses.replace(options, distil=Distil(kind, digest(teacher), tau, alpha))
+    said = targets(teacher, sets.train if chosen is None else merged(sets).train, kind)
+    if chosen is None:
+        return train(sets, options, targets=said, progress=progress)
+    return refit(sets, options, chosen, targets=said, progress=progress)

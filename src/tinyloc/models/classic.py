@@ -1,9 +1,9 @@
 """The baselines that every result stands beside: random forests and nearest neighbours (no torch).
 
 They read the same bytes as the models: per-window statistics of each access point, or the values themselves
-where a window is a single sample. Each is fitted on the training windows only; what has to be chosen (k, the
-form of the signal, the size of the forest) is chosen on the validation windows, without fitting again: the
-same data for every model. Same seed, same answers.
+where a window is a single sample. Each is fitted on the training windows; what has to be chosen (k, the form
+of the signal, the size of the forest) is chosen on the validation windows. With `refit` it is then fitted
+again on both, as the models are: the same data for every model. Same seed, same answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from tinyloc.data.windows import Windows
+from tinyloc.data.windows import Windows, joined
 from tinyloc.metrics import macro_f1
 from tinyloc.models.scaling import NOT_HEARD, InputScaling, Kind
 
@@ -80,7 +80,9 @@ def forest(train: Windows, *, trees: int = 300, seed: int = 0) -> Baseline:
     return _forest(f"forest{trees}", model, {"trees": trees})
 
 
-def small_forest(train: Windows, validation: Windows, flash_bytes: int, *, seed: int = 0) -> Baseline:
+def small_forest(
+    train: Windows, validation: Windows, flash_bytes: int, *, seed: int = 0, refit: bool = False
+) -> Baseline:
     """The forest that does best on validation among those whose nodes fit `flash_bytes` at 8 bytes each.
 
     Tried: 3 to 50 trees, each with as many leaves as fit; a tree of l leaves has 2 l - 1 nodes.
@@ -98,7 +100,11 @@ def small_forest(train: Windows, validation: Windows, flash_bytes: int, *, seed:
         if best is None or score > best[0]:
             best = (score, model, {"trees": fitting, "leaves": leaves})
     assert best is not None
-    return _forest("small forest", best[1], best[2])
+    _, model, choices = best
+    if refit:
+        options = {"n_estimators": choices["trees"], "max_leaf_nodes": choices["leaves"]}
+        model = _grow(joined(train, validation), seed, **options)
+    return _forest("small forest", model, choices)
 
 
 def nearest_neighbours(
@@ -107,6 +113,7 @@ def nearest_neighbours(
     *,
     k: Sequence[int] = (1, 3, 5, 9, 15),
     kinds: Sequence[Kind] = ("minmax", "zscore", "power"),
+    refit: bool = False,
 ) -> Baseline:
     """Nearest neighbours (Euclid) on each access point's mean scaled signal; k and scaling by validation."""
     best: tuple[float, KNeighborsClassifier, InputScaling, int] | None = None
@@ -121,6 +128,10 @@ def nearest_neighbours(
     if best is None:
         raise ValueError("no k or no scaling to choose from")
     _, model, chosen, count = best
+    if refit:
+        whole = joined(train, validation)
+        chosen = InputScaling.fit(chosen.kind, whole)
+        model = KNeighborsClassifier(count, algorithm="brute").fit(_means(chosen, whole), whole.room)
 
     def answer(windows: Windows) -> Labels:
         return np.asarray(model.predict(_means(chosen, windows)), dtype=np.int64)

@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def chosen(self) -> Path:
+        """The float model as validation chose it, where `checkpoint` has learned from validation since."""
+        return self.path / "chosen.safetensors"
+
+    @property
     def training_state(self) -> Path:
         """Where an interrupted training goes on from."""
         return self.path / "training.state"

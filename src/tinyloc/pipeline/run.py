@@ -97,7 +97,8 @@ class Speaker:
             2,
             "train",
             f"{note}{checkpoint.family} {checkpoint.config.name}, {size:,} parameters, "
-            f"{checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f}",
+            f"{checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f}"
+            + (", then trained on validation windows too" if checkpoint.training.get("refit") else ""),
             time.perf_counter() - start,
         )
         return checkpoint
@@ -198,8 +199,10 @@ def _several(
     best, own = max(results, key=lambda pair: pair[0].validation.f1_macro_integer)
     for section in ("train", "quantise"):
         folder.note(section, None)
-    for name in ("checkpoint", "integer_model"):
-        _copy(getattr(own, name), getattr(folder, name))
+    folder.forget(folder.chosen)
+    for name in ("checkpoint", "chosen", "integer_model"):
+        if getattr(own, name).exists():
+            _copy(getattr(own, name), getattr(folder, name))
     for section in ("train", "quantise"):
         folder.note(section, own.read()[section])
     stages.emit(folder)

@@ -61,7 +61,8 @@ def _forget_stale(folder: RunFolder, sets: WindowSets) -> None:
     folder.forget(folder.result, folder.page)
     plain = TrainOptions()
     if fingerprint(before, plain) != fingerprint(sets, plain):
-        folder.forget(folder.c_model, folder.integer_model, folder.training_state, folder.checkpoint)
+        folder.forget(folder.c_model, folder.integer_model, folder.training_state)
+        folder.forget(folder.checkpoint, folder.chosen)
 
 
 def windows_of(folder: RunFolder) -> WindowSets:
@@ -87,24 +88,36 @@ def train(
 ) -> tuple[Checkpoint, bool]:
     """Train, or take what an earlier run with the same windows and options left; True where taken.
 
-    An interrupted training leaves `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
+    With `options.refit` the model is trained as validation chose, then once more on validation windows too;
+    the first is kept beside it, for all that is still to be chosen. An interrupted training leaves
+    `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
     """
-    from tinyloc.learn.train import train as learn
+    from tinyloc.learn.refit import refit
 
-    mark = fingerprint(sets, resolve(options, sets.train))
+    mark = fingerprint(sets, resolve(options, sets.train)) + (" refit" if options.refit else "")
     if folder.read().get("train", {}).get("fingerprint") == mark and folder.checkpoint.exists():
         try:
+            if options.refit:
+                Checkpoint.load(folder.chosen)
             return Checkpoint.load(folder.checkpoint), True
         except ModelFileError:
             folder.note("train", None)  # cut or altered since: made anew
     if folder.read().get("interrupted", {}).get("fingerprint") != mark:
-        folder.forget(folder.training_state)
+        folder.forget(folder.training_state, folder.chosen)
         folder.note("interrupted", {"fingerprint": mark})
-    resume = folder.training_state if folder.training_state.exists() else None
     try:
-        checkpoint = learn(
-            sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress
-        )
+        chosen = _chosen(folder, sets, options, progress)
+        checkpoint = chosen
+        if options.refit:
+            resume = folder.training_state if folder.training_state.exists() else None
+            checkpoint = refit(
+                sets,
+                options,
+                chosen,
+                resume_from=resume,
+                interrupt_to=folder.training_state,
+                progress=progress,
+            )
     except KeyboardInterrupt:
         raise _stopped(folder) from None
     except ModelFileError as error:
@@ -116,6 +129,27 @@ def train(
     folder.note("interrupted", None)
     folder.forget(folder.training_state)
     return checkpoint, False
+
+
+def _chosen(
+    folder: RunFolder, sets: WindowSets, options: TrainOptions, progress: Callable[[Any], None] | None
+) -> Checkpoint:
+    """What validation chooses: trained, or taken from where a refit was interrupted."""
+    from tinyloc.learn.train import train as learn
+
+    if options.refit and folder.chosen.exists():
+        try:
+            return Checkpoint.load(folder.chosen)
+        except ModelFileError:
+            folder.forget(folder.chosen, folder.training_state)
+    resume = folder.training_state if folder.training_state.exists() else None
+    chosen = learn(sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress)
+    if options.refit:
+        folder.forget(folder.training_state)  # before the model: a state beside it is that of the refit
+        chosen.save(folder.chosen)
+    else:
+        folder.forget(folder.chosen)
+    return chosen
 
 
 def _stopped(folder: RunFolder) -> StoppedError:
@@ -167,7 +201,9 @@ def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
 
 
 def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precision: Precision) -> Quantised:
-    """Lower the checkpoint to integers on training windows and measure on validation what that costs."""
+    """Lower the checkpoint to integers on training windows and measure on validation what that costs: on the
+    model that validation chose, where the checkpoint itself has learned from validation.
+    """
     from tinyloc.learn.predict import predict
 
     if checkpoint.rooms != sets.train.rooms or checkpoint.access_points != sets.train.access_points:
@@ -175,11 +211,16 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
             f"{folder.checkpoint}: trained on other rooms or access points than the windows beside it",
             hint="Train again in this folder.",
         )
-    graph = lower(checkpoint, calibration_windows(sets.train, checkpoint.state), precision)
+    calibrating = calibration_windows(sets.train, checkpoint.state)
+    graph = lower(checkpoint, calibrating, precision)
+    judged, chosen = graph, checkpoint
+    if checkpoint.training.get("refit"):
+        chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
+        judged = lower(chosen, calibrating, precision)
     stream = replay(sets.validation, graph.state)
-    answered = rooms_of(stream.scores(Reference(graph))[stream.ends])
-    floats = predict(checkpoint, sets.validation).argmax(axis=1)
-    costs = attribution(float_graph_of(checkpoint), graph, sets.validation.rssi)
+    answered = rooms_of(stream.scores(Reference(judged))[stream.ends])
+    floats = predict(chosen, sets.validation).argmax(axis=1)
+    costs = attribution(float_graph_of(chosen), judged, sets.validation.rssi)
     found = Quantised(
         precision,
         macro_f1(sets.validation.room, floats),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import Windows, WindowSets, joined
 from tinyloc.device.cost import Bracket as CostBracket
 from tinyloc.device.cost import Cost, estimate
 from tinyloc.device.emulators import DeviceRun
@@ -128,16 +128,19 @@ class Compared:
     knn: verdict.Neighbours
 
 
-def baselines(sets: WindowSets, flash_bytes: int, seed: int) -> Compared:
-    """Forests and nearest neighbours on the same windows; the small forest gets our own flash."""
+def baselines(sets: WindowSets, flash_bytes: int, seed: int, refit: bool) -> Compared:
+    """Forests and nearest neighbours on the same windows; the small forest gets our own flash. `refit`: they
+    too learn from validation windows when validation has chosen.
+    """
     truth = sets.test.room
 
     def scores(labels: Labels) -> dict[str, Any]:
         return {"f1_macro": metrics.macro_f1(truth, labels), "accuracy": metrics.accuracy(truth, labels)}
 
-    large = classic.forest(sets.train, seed=seed)
-    small = classic.small_forest(sets.train, sets.validation, flash_bytes, seed=seed)
-    near = classic.nearest_neighbours(sets.train, sets.validation)
+    train, validation = sets.train, sets.validation
+    large = classic.forest(joined(train, validation) if refit else train, seed=seed)
+    small = classic.small_forest(train, validation, flash_bytes, seed=seed, refit=refit)
+    near = classic.nearest_neighbours(train, validation, refit=refit)
     what = "the values of the sample" if sets.train.rssi.shape[1] == 1 else "statistics of each window"
     return Compared(
         verdict.Forest(
@@ -207,7 +210,7 @@ def _judge(
     }
     memory = _memory(main, graph, limits)
     fit = Fit(memory.flash_bytes, memory.ram_bytes, limits.flash_bytes, limits.ram_bytes)
-    compared = baselines(sets, memory.flash_bytes, seed)
+    compared = baselines(sets, memory.flash_bytes, seed, bool(checkpoint.training.get("refit")))
     cost = estimate(main.firmware, main.run)
     timed = test.seconds_per_step > 0
     return verdict.Result(

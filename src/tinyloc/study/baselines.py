@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import Windows, WindowSets, joined
 from tinyloc.judge.metrics import macro_f1
 
 FOREST: Final = "forest300"
@@ -38,7 +38,9 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted baseline's answers [W] on validation and test; `flash_bytes` is an estimate for a forest."""
+    """A fitted baseline's answers [W] on validation, which it had not seen then, and on test; `flash_bytes`
+    is an estimate for a forest.
+    """
 
     validation: Labels
     test: Labels
@@ -55,79 +57,95 @@ def size_name(name: str, budget_kb: int) -> str:
     return f"{name}_{budget_kb}KB" if name == SMALL else name
 
 
-def fit(name: str, sets: WindowSets, *, seed: int, flash_bytes: int) -> Fitted:
-    """Fit the baseline of that name; `flash_bytes` is what the small forest may take."""
-    return _FITS[name](sets, seed, flash_bytes)
+def fit(name: str, sets: WindowSets, *, seed: int, flash_bytes: int, refit: bool) -> Fitted:
+    """Fit the baseline of that name; `flash_bytes` is what the small forest may take. `refit`: the one that
+    answers the test has learned from validation windows too, after they chose, as the models do.
+    """
+    return _FITS[name](sets, seed, flash_bytes, refit)
 
 
-def _answers(sets: WindowSets, baseline: Any, flash_bytes: int | None) -> Fitted:
-    return Fitted(baseline.predict(sets.validation), baseline.predict(sets.test), flash_bytes)
+def _windows(sets: WindowSets, refit: bool) -> Windows:
+    """What the one that answers the test learns from."""
+    return joined(sets.train, sets.validation) if refit else sets.train
 
 
-def _forest(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+def _forest(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
     from tinyloc.models import classic
 
-    found = classic.forest(sets.train, seed=seed)
-    return _answers(sets, found, found.flash_bytes)
+    judged = classic.forest(sets.train, seed=seed)
+    found = classic.forest(_windows(sets, refit), seed=seed) if refit else judged
+    return Fitted(judged.predict(sets.validation), found.predict(sets.test), found.flash_bytes)
 
 
-def _small(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+def _small(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
     from tinyloc.models import classic
 
-    found = classic.small_forest(sets.train, sets.validation, flash_bytes, seed=seed)
-    return _answers(sets, found, found.flash_bytes)
+    def grow(again: bool) -> classic.Baseline:
+        return classic.small_forest(sets.train, sets.validation, flash_bytes, seed=seed, refit=again)
+
+    judged = grow(False)
+    found = grow(True) if refit else judged
+    return Fitted(judged.predict(sets.validation), found.predict(sets.test), found.flash_bytes)
 
 
-def _neighbours(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+def _neighbours(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
     from tinyloc.models import classic
 
-    return _answers(sets, classic.nearest_neighbours(sets.train, sets.validation), None)
+    judged = classic.nearest_neighbours(sets.train, sets.validation)
+    found = classic.nearest_neighbours(sets.train, sets.validation, refit=True) if refit else judged
+    return Fitted(judged.predict(sets.validation), found.predict(sets.test), None)
 
 
-def _boosting(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+def _boosting(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
     """scikit-learn's histogram gradient boosting; validation says after how many rounds to stop."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     from tinyloc.models.classic import statistics
 
-    model = HistGradientBoostingClassifier(
-        max_iter=BOOSTING_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
-    ).fit(statistics(sets.train), sets.train.room)
+    def grow(windows: Windows) -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(
+            max_iter=BOOSTING_ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
+        ).fit(statistics(windows), windows.room)
+
+    model = grow(sets.train)
     stages = [
         np.asarray(answered, np.int64) for answered in model.staged_predict(statistics(sets.validation))
     ]
     scores = [macro_f1(sets.validation.room, answered) for answered in stages]
     best = int(np.argmax(scores))
+    model = grow(_windows(sets, refit)) if refit else model
     for rounds, answered in enumerate(model.staged_predict(statistics(sets.test))):
         if rounds == best:
             return Fitted(stages[best], np.asarray(answered, np.int64))
     raise AssertionError("gradient boosting has no rounds")
 
 
-def _smoothed(sets: WindowSets, seed: int, flash_bytes: int) -> Fitted:
+def _smoothed(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
     """The forest's shares of votes, filtered forward along each session by the walks' transitions."""
     from sklearn.ensemble import RandomForestClassifier
 
     from tinyloc.models.classic import statistics
 
-    train = sets.train
-    model = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(statistics(train), train.room)
-    votes = {
-        name: _all_rooms(model.predict_proba(statistics(windows)), model.classes_, len(train.rooms))
-        for name, windows in (("validation", sets.validation), ("test", sets.test))
-    }
+    def votes(learned: Windows, asked: Windows) -> Floats:
+        model = RandomForestClassifier(300, random_state=seed, n_jobs=1).fit(
+            statistics(learned), learned.room
+        )
+        return _all_rooms(model.predict_proba(statistics(asked)), model.classes_, len(learned.rooms))
+
+    train, judged = sets.train, votes(sets.train, sets.validation)
     prior = (np.bincount(train.room, minlength=len(train.rooms)) + 1.0) / (len(train) + len(train.rooms))
     counts = transitions(train, hop_seconds(sets.validation))
     best: tuple[float, Floats, float, Labels] | None = None
     for pseudo in PSEUDO_COUNTS:
         chances = (counts + pseudo) / (counts + pseudo).sum(axis=1, keepdims=True)
         for power in POWERS:
-            answered = forward(votes["validation"], sets.validation, chances, prior, power)
+            answered = forward(judged, sets.validation, chances, prior, power)
             score = macro_f1(sets.validation.room, answered)
             if best is None or score > best[0]:
                 best = (score, chances, power, answered)
     assert best is not None
-    return Fitted(best[3], forward(votes["test"], sets.test, best[1], prior, best[2]))
+    found = votes(_windows(sets, refit), sets.test)
+    return Fitted(best[3], forward(found, sets.test, best[1], prior, best[2]))
 
 
 def _all_rooms(votes: Floats, classes: npt.NDArray[np.integer], rooms: int) -> Floats:
@@ -176,7 +194,7 @@ def forward(votes: Floats, windows: Windows, chances: Floats, prior: Floats, pow
     return answered
 
 
-_FITS: Final[dict[str, Callable[[WindowSets, int, int], Fitted]]] = {
+_FITS: Final[dict[str, Callable[[WindowSets, int, int, bool], Fitted]]] = {
     FOREST: _forest,
     SMALL: _small,
     NEIGHBOURS: _neighbours,

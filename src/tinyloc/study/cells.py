@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import load_windows_file
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import available_tiers, find_tier
 from tinyloc.errors import (
@@ -72,6 +73,7 @@ class Task:
     board: str = ""
     tier: str = ""
     precision: Precision = "int16"
+    refit: bool = False
 
     @property
     def seed(self) -> int:
@@ -117,6 +119,15 @@ def work(task: Task) -> list[Row]:
     return done
 
 
+class Pair(NamedTuple):
+    """A trained model twice: `judged` by validation, and `final`, which has learned from validation windows
+    too (the same where there is no refit). Trees, as teachers, come in pairs as well.
+    """
+
+    judged: Any
+    final: Any
+
+
 class _Shared:
     """What the cells of a task have in common."""
 
@@ -128,40 +139,59 @@ class _Shared:
         if self.task.model is None:
             return self.baseline(row)
         compression = COMPRESSIONS[row.compression]
-        checkpoint = self.checkpoint(compression.source)
+        pair = self.pair(compression.source)
         row = dataclasses.replace(
             row,
-            parameters=parameters(checkpoint.config),
-            parameters_paper=parameters_paper(checkpoint.config),
+            parameters=parameters(pair.final.config),
+            parameters_paper=parameters_paper(pair.final.config),
         )
-        if compression.on_device:
-            return self.on_device(row, self.graph(checkpoint, compression.form))
-        return self.in_torch(row, checkpoint, compression.form)
+        if not compression.on_device:
+            return self.in_torch(row, pair, compression.form)
+        judged = self.graph(pair.judged, self.sets, compression.form)
+        if pair.final is pair.judged:
+            return self.on_device(row, judged, judged)
+        return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression.form))
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""
-        found = baselines.fit(self.task.baseline, self.sets, seed=row.seed, flash_bytes=self.task.flash_bytes)
+        found = baselines.fit(
+            self.task.baseline,
+            self.sets,
+            seed=row.seed,
+            flash_bytes=self.task.flash_bytes,
+            refit=self.task.refit,
+        )
         row = self.scored(row, found.validation, found.test)
         return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes)
 
-    def checkpoint(self, source: str) -> Checkpoint:
-        """The trained model, float or distilled; each is trained once."""
+    def pair(self, source: str) -> Pair:
+        """The trained model, float or distilled, before and after it learned from validation windows."""
         model = self.task.model
         assert model is not None
         options = model.options(self.task.seed)
         if source == "float":
             return self.trained(options)
-        path = self.path({"source": source, "seed": self.task.seed, "model": model_facts(model)})
-        taken = _load(path)
-        if taken is None:
-            distilled = part(source)
-            taken = distilled(
-                self.sets, options, self.teacher(), model.teaching, tau=model.tau, alpha=model.alpha
-            )
-            taken.save(path)
-        return taken
+        distilled, teacher, facts = part(source), self.teacher(), model_facts(model)
+        about = {"source": source, "seed": self.task.seed, "model": facts}
+        how = {"tau": model.tau, "alpha": model.alpha}
 
-    def teacher(self) -> Any:
+        def judged() -> Checkpoint:
+            taught: Checkpoint = distilled(self.sets, options, teacher.judged, model.teaching, **how)
+            return taught
+
+        first = self.kept(about, judged)
+        if not options.refit:
+            return Pair(first, first)
+
+        def final() -> Checkpoint:
+            again: Checkpoint = distilled(
+                self.sets, options, teacher.final, model.teaching, chosen=first, **how
+            )
+            return again
+
+        return Pair(first, self.kept({**about, "refit": True}, final))
+
+    def teacher(self) -> Pair:
         """Who teaches: trees are grown where they are needed, a network is trained once."""
         model = self.task.model
         assert model is not None
@@ -169,17 +199,29 @@ class _Shared:
         if model.teacher[0] in TREES:
             grow = optional("tinyloc.learn.teachers", model.teacher[0])
             assert grow is not None, "the grid is refused where there are no teachers"
-            return grow(self.sets.train, seed=TEACHER_SEED)
+            judged = grow(self.sets.train, seed=TEACHER_SEED)
+            again = model.train.refit
+            return Pair(judged, grow(merged(self.sets).train, seed=TEACHER_SEED) if again else judged)
         return self.trained(model.teacher_options())
 
-    def trained(self, options: Any) -> Checkpoint:
+    def trained(self, options: Any) -> Pair:
         """A float model with these options, or what an earlier run trained with them."""
+        from tinyloc.learn.refit import refit
         from tinyloc.learn.train import train
 
-        path = self.path({"source": "float", "options": dataclasses.asdict(options)})
+        facts = dataclasses.asdict(dataclasses.replace(options, refit=False))
+        about = {"source": "float", "options": facts}
+        judged = self.kept(about, lambda: train(self.sets, options))
+        if not options.refit:
+            return Pair(judged, judged)
+        return Pair(judged, self.kept({**about, "refit": True}, lambda: refit(self.sets, options, judged)))
+
+    def kept(self, facts: dict[str, Any], make: Callable[[], Checkpoint]) -> Checkpoint:
+        """The model that these facts decide, from this study's folder where it was made before."""
+        path = self.path(facts)
         taken = _load(path)
         if taken is None:
-            taken = train(self.sets, options)
+            taken = make()
             taken.save(path)
         return taken
 
@@ -188,26 +230,27 @@ class _Shared:
         mark = digest([self.sets.digest, facts])
         return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
 
-    def in_torch(self, row: Row, checkpoint: Checkpoint, form: str) -> Row:
+    def in_torch(self, row: Row, pair: Pair, form: str) -> Row:
         """Floating-point and the paper's compressions: answers of this computer, sizes of a file."""
         from tinyloc.learn.predict import predict
 
-        def answers(windows: Windows) -> Labels:
+        def answers(checkpoint: Checkpoint, windows: Windows) -> Labels:
             if form == "float":
                 return np.asarray(predict(checkpoint, windows).argmax(axis=1))
             return np.asarray(part(form)(form, checkpoint, windows).argmax(axis=1))
 
         size = optional("tinyloc.models.compress", "state_dict_kb")
-        row = self.scored(row, answers(self.sets.validation), answers(self.sets.test))
-        return dataclasses.replace(row, state_dict_kb=None if size is None else float(size(form, checkpoint)))
+        judged, final = answers(pair.judged, self.sets.validation), answers(pair.final, self.sets.test)
+        kilobytes = None if size is None else float(size(form, pair.final))
+        return dataclasses.replace(self.scored(row, judged, final), state_dict_kb=kilobytes)
 
-    def graph(self, checkpoint: Checkpoint, form: str) -> Graph:
-        """The integer graph, of the model as it is or trained on as integers."""
+    def graph(self, checkpoint: Checkpoint, sets: WindowSets, form: str) -> Graph:
+        """The integer graph, of the model as it is or trained on as integers: on `sets`, its own."""
         from tinyloc.pipeline.stages import calibration_windows
         from tinyloc.quant.calibrate import calibrate
         from tinyloc.quant.lower import Lowering, float_graph_of, lower
 
-        precision, rssi = self.task.precision, calibration_windows(self.sets.train, checkpoint.state)
+        precision, rssi = self.task.precision, calibration_windows(sets.train, checkpoint.state)
         if form == "integer":
             return lower(checkpoint, rssi, precision)
         from tinyloc.quant.qat import QatOptions
@@ -215,11 +258,15 @@ class _Shared:
         assert self.task.model is not None
         ranges = calibrate(float_graph_of(checkpoint), rssi)
         options = QatOptions(steps=self.task.model.qat_steps, seed=self.task.seed, precision=precision)
-        floats = part(form)(checkpoint, self.sets, options, ranges=ranges)
+        if sets is not self.sets:  # nothing is left to choose by
+            options = dataclasses.replace(options, evaluations=1)
+        floats = part(form)(checkpoint, sets, options, ranges=ranges)
         return Lowering(floats, ranges, precision).graph(checkpoint)
 
-    def on_device(self, row: Row, graph: Graph) -> Row:
-        """The integer graph: validation by the reference, test by the emulated device, memory measured."""
+    def on_device(self, row: Row, chosen: Graph, graph: Graph) -> Row:
+        """The integer graph: validation by the reference (of `chosen`, which has not learned from it), test
+        by the emulated device, memory measured.
+        """
         from tinyloc import emit
         from tinyloc.pipeline.fits import Limits
         from tinyloc.pipeline.folder import RunFolder
@@ -229,7 +276,7 @@ class _Shared:
 
         sets, task = self.sets, self.task
         validation = replay(sets.validation, graph.state)
-        judged = rooms_of(validation.scores(Reference(graph))[validation.ends])
+        judged = rooms_of(validation.scores(Reference(chosen))[validation.ends])
         board = find_board(task.board)
         roomy = dataclasses.replace(board, name=ROOMY, ram_bytes=2**20, flash_bytes=2**22)
         with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:

@@ -154,8 +154,9 @@ def _baseline_tasks(
         for budget in grid.budgets if name == baselines.SMALL else (0,):
             size = baselines.size_name(name, budget)
             row = Row(entry.label, BASELINE, size, "", "float", seed, sets.simulated)
-            cell = Cell(digest([row.to_json(), sets.digest]), row)
-            yield Task(folder.path, path, (cell,), None, baseline=name, flash_bytes=budget * 1024)
+            cell = Cell(digest([row.to_json(), sets.digest, grid.refit]), row)
+            task = Task(folder.path, path, (cell,), None, baseline=name, flash_bytes=budget * 1024)
+            yield dataclasses.replace(task, refit=grid.refit)
 
 
 def _done(tasks: Sequence[Task], folder: StudyFolder, jobs: int, progress: Progress | None) -> list[Row]:

@@ -104,7 +104,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Grid:
-    """All that a study works off. `budgets` in KB of flash and RAM together; `where` it was written."""
+    """All that a study works off. `budgets` in KB of flash and RAM together; `refit`: whether baselines learn
+    from validation windows too, after they chose (as `[train]` says of the models); `where` it was written.
+    """
 
     sets: tuple[Set, ...]
     models: tuple[Model, ...]
@@ -114,6 +116,7 @@ class Grid:
     board: str = "stm32l4"
     precision: Precision = "int16"
     tier: str = "auto"
+    refit: bool = True
     where: str = "the grid"
 
 
@@ -181,6 +184,7 @@ class _Reader:
             baselines=self.choices(value, "baselines", BASELINES, BASELINES, "", empty=True),
             board=self.board(value.get("board", Grid.board)),
             precision=self.choice("precision", value.get("precision", Grid.precision), get_args(Precision)),
+            refit=bool(base.get("refit", Grid.refit)),
             tier=self.choice("tier", value.get("tier", Grid.tier), TIERS),
             where=self.where,
         )

@@ -79,18 +79,37 @@ def test_a_study_from_the_command_line(
     grid = tmp_path / "grid.toml"
     grid.write_text(
         f'sets = ["{recording}"]\nseeds = 1\nbudgets = [16]\ncompressions = ["float", "integer"]\n'
+        'baselines = ["forest300", "forest_small", "nearest_neighbours", "gradient_boosting", '
+        '"forest300_hmm"]\n'
         '[train]\nsteps = 20\nscaling = "minmax"\naugmentation = {}\n'
         '[[models]]\nfamily = "statnet"\nsize = "H4"\n'
     )
     words = ("study", "--grid", grid, "--out", tmp_path / "study", "--jobs", 1, "--json")
     code, out, err = call(capsys, *words)
     assert code == 0, err
-    rows = json.loads(out)
+    rows = json.loads(out.splitlines()[-1])
+    assert len(out.splitlines()) == 1
+    assert isinstance(rows, list)
+    assert len(rows) == 2 + 5
     wanted = ("set", "family", "size", "compression", "seed", "f1_macro", "accuracy", "parameters")
     wanted += ("state_dict_kb", "flash_bytes", "ram_bytes", "board", "identical_windows", "windows")
     assert all(name in row for row in rows for name in wanted)
     device = next(row for row in rows if row["compression"] == "integer")
     assert device["identical_windows"] == device["windows"] > 0
+    assert device["state_dict_kb"] is None
+    assert device["flash_bytes"] > device["ram_bytes"] > 0
+    known = [one for one in device["f1_rooms"] if one is not None]
+    assert sum(known) / len(known) == pytest.approx(device["f1_macro"])
+    kinds = {
+        "set": str,
+        "family": str,
+        "size": str,
+        "compression": str,
+        "seed": int,
+        "board": str,
+        "windows": int,
+    }
+    assert all(type(row[name]) is kind for row in rows for name, kind in kinds.items())
     assert call(capsys, "study", "--out", tmp_path)[0] == 2
     assert call(capsys, *words)[1] == out, "what is finished is taken as it is"
 

@@ -28,6 +28,15 @@ def test_what_a_grid_says(tmp_path: Path) -> None:
     assert all(m.train.augmentation == Augmentation() and m.train.steps == 12 for m in grid.models)
 
 
+def test_the_variant_paper_is_trained_as_the_paper_trains(tmp_path: Path) -> None:
+    text = TINY.replace('scaling = "minmax"\naugmentation = {}', "augmentation = {jitter = 0.5}")
+    text += '[[models]]\nfamily = "mamba"\nsize = "H8L1"\nvariant = "paper"\n'
+    own, other = [m.train for m in load_grid(write(tmp_path, text)).models][::2]
+    assert (own.scaling, own.augmentation, own.crf) == ("auto", Augmentation(jitter=0.5), False)
+    assert (other.scaling, other.augmentation, other.crf) == ("minmax", Augmentation(), True)
+    assert own.steps == other.steps == 12
+
+
 MISTAKES = {
     "not TOML": ("sets = [", "is not TOML"),
     "no sets": (TINY.replace("sets =", "wrong ="), "wrong: no such key; expected sets"),
@@ -55,6 +64,10 @@ MISTAKES = {
     "no teacher": (TINY + 'compressions = ["distilled"]\n', "models[1].teacher: None; expected who teaches"),
     "teacher": (TINY + 'teacher = "owl"\n', "models[1].teacher: 'owl'; expected a family and a size"),
     "teaching": (TINY + 'teaching = "harsh"\n', "models[1].teaching: 'harsh'; expected one of paper"),
+    "recipe": (
+        TINY + 'variant = "paper"\nscaling = "zscore"\n',
+        "models[1].scaling: 'zscore'; expected nothing: the variant",
+    ),
     "temperature": (TINY + "tau = 2\n", "models[1].tau: 2.0; expected a number above 0, with"),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import pytest
 from tinyloc.study import page
 from tinyloc.study.paper import beside, reported
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import beaten, front, lines, winners
+from tinyloc.study.summary import beaten, front, lines, match, tally, winners
 
 EVIL = "<script>alert(1)</script>"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -128,6 +128,92 @@ def test_the_papers_figures_stand_beside_ours() -> None:
     one = beside("byrne:C", lines(rows))[0]
     assert (one.name, one.parameters, len(one.pairs)) == ("mamba H8L1", 1571, 5)
     assert all(len(row) == 9 and None not in row.values() for row in reported())
+
+
+def test_the_papers_columns_prefer_the_papers_training() -> None:
+    rows = _rows() + [
+        _row("mamba", "H8L1", name, 0, 0.7, variant="paper", state_dict_kb=12.5, parameters_paper=1571)
+        for name in ("float", "static")
+    ]
+    (one,) = beside("flat", lines(rows))
+    assert (one.name, one.variant, one.parameters, one.ours_parameters) == ("mamba H8L1", "paper", None, 1571)
+    assert [str(pair.ours.f1) if pair.ours else None for pair in one.pairs] == ["70.0", "70.0"] + [None] * 3
+    assert all(pair.paper is None for pair in one.pairs)
+    text = page.render(rows, ABOUT)
+    assert "In the columns of the paper" in text
+    assert "70.0 / 70.0 / 12.5" in text
+
+
+def _matched(recipe: float, distilled: float, forest: float) -> list[Row]:
+    return [
+        _row("mamba", "H8L1", "integer", 0, 0.9),
+        _row("mamba", "H8L1", "float", 0, 0.99),
+        _row("mamba", "H8L1", "float", 0, recipe, variant="paper", validation_f1=0.99),
+        _row("mamba", "H8L1", "distilled", 0, distilled, variant="paper"),
+        _row("mamba", "H8L1", "static", 0, 0.99, variant="paper"),
+        _row("baseline", "forest300", "float", 0, forest),
+    ]
+
+
+def test_like_for_like_under_32_kilobytes() -> None:
+    found = match("flat", lines(_matched(0.85, 0.88, 0.9)))
+    assert found.winner is not None
+    assert found.recipe is not None
+    assert (found.winner.full_name, found.recipe.full_name) == (
+        "mamba H8L1, integer", "mamba H8L1 paper, distilled",
+    )  # fmt: skip
+    assert found.over_recipe == pytest.approx(2.0)
+    assert found.beats_recipe
+    assert found.over_forest == 0
+    assert found.holds_forest
+    other = match("tracks", lines(_matched(0.9, 0.7, 0.91)))
+    assert not other.beats_recipe, "level is not better"
+    assert not other.holds_forest
+    assert tally([found, other]) == [
+        "Under 32 KB the winner beats the paper's recipe on 1 of 2 data sets; not on tracks.",
+        "Under 32 KB the winner is at least as good as the forest of 300 on 1 of 2 data sets; not on tracks.",
+    ]
+    none = match("flat", [])
+    assert (none.winner, none.over_recipe, none.over_forest) == (None, None, None)
+    assert tally([none]) == []
+    text = page.render(_matched(0.85, 0.88, 0.91), ABOUT)
+    assert "beats the paper&#39;s recipe on 1 of 1 data sets." in text
+    assert ">+2.0<" in text
+    assert ">\N{MINUS SIGN}1.0<" in text
+
+
+def test_room_by_room() -> None:
+    rows = [
+        _row("mamba", "H8L1", "integer", seed, 0.8, f1_rooms=(0.5 + 0.2 * seed, 1.0, None)) for seed in (0, 1)
+    ]
+    rows += [
+        _row("baseline", "forest300", "float", 0, 0.9, f1_rooms=(0.25, 0.0, None)),
+        _row("baseline", "lstm", "float", 0, 0.7, f1_rooms=(0.1, 0.2, None)),
+        _row("baseline", "cnn", "float", 0, 0.9, validation_f1=0.6, f1_rooms=(0.9, 0.9, None)),
+    ]
+    about = {
+        **ABOUT["sets"][0],  # type: ignore[index]
+        "room_names": ["bed", EVIL, "attic"],
+        "room_windows": [20, 10, 0],
+    }
+    found = lines(rows)
+    made = page.rooms(found, winners(found, [16, 32]), about)
+    assert made is not None
+    assert [(one.role, one.line.name) for one in made.columns] == [
+        ("winner, 16 and 32 KB", "mamba H8L1"),
+        ("to beat", "forest of 300"),
+        ("first of the others", "LSTM (32), float"),
+    ]
+    assert [(one.name, one.windows, one.f1) for one in made.rooms] == [
+        ("bed", 20, (pytest.approx(0.6), 0.25, 0.1)),
+        (EVIL, 10, (1.0, 0.0, 0.2)),
+    ]
+    text = page.render(rows, {**ABOUT, "sets": [about]})
+    assert "<script" not in text
+    assert "width:60.0%" in text
+    assert "Room by room" in text
+    assert "attic" not in text
+    assert "Room by room" not in page.render(_rows(), ABOUT)
 
 
 def _evil() -> tuple[list[Row], dict[str, Any]]:

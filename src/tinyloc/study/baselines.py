@@ -1,7 +1,8 @@
 """The methods that a model has to beat, each on the same windows, every choice made on validation.
 
-Forests and nearest neighbours are those of `models/classic.py`. Here: gradient boosting, and a hidden Markov
-model that smooths the forest's answers causally (a forward filter along each session).
+Forests and nearest neighbours are those of `models/classic.py`, the small float networks those of
+`networks.py`. Here: gradient boosting, and a hidden Markov model that smooths the forest's answers causally
+(a forward filter along each session).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ SMALL: Final = "forest_small"
 NEIGHBOURS: Final = "nearest_neighbours"
 BOOSTING: Final = "gradient_boosting"
 SMOOTHED: Final = "forest300_hmm"
-BASELINES: Final = (FOREST, SMALL, NEIGHBOURS, BOOSTING, SMOOTHED)
+MLP: Final = "mlp_baseline"
+CNN: Final = "cnn"
+LSTM: Final = "lstm"
+BASELINES: Final = (FOREST, SMALL, NEIGHBOURS, BOOSTING, SMOOTHED, MLP, CNN, LSTM)
 
 WITHOUT_CHANCE: Final = (NEIGHBOURS, BOOSTING)
 """These give the same answers with every seed: one is enough."""
@@ -39,17 +43,22 @@ Labels = npt.NDArray[np.int64]
 @dataclass(frozen=True)
 class Fitted:
     """A fitted baseline's answers [W] on validation, which it had not seen then, and on test; `flash_bytes`
-    is an estimate for a forest.
+    is an estimate for a forest, `parameters` the trained numbers of a network.
     """
 
     validation: Labels
     test: Labels
     flash_bytes: int | None = None
+    parameters: int | None = None
 
 
 def applies(name: str, sets: WindowSets) -> bool:
-    """Whether a baseline makes sense on these windows: smoothing needs an order in time."""
-    return name != SMOOTHED or sets.train.seconds_per_step > 0
+    """Whether a baseline makes sense on these windows: smoothing needs an order in time, and what reads a
+    window step by step needs steps.
+    """
+    if name == SMOOTHED:
+        return sets.train.seconds_per_step > 0
+    return name not in (CNN, LSTM) or sets.train.steps > 1
 
 
 def size_name(name: str, budget_kb: int) -> str:
@@ -194,10 +203,21 @@ def forward(votes: Floats, windows: Windows, chances: Floats, prior: Floats, pow
     return answered
 
 
+def _network(name: str) -> Callable[[WindowSets, int, int, bool], Fitted]:
+    def fitted(sets: WindowSets, seed: int, flash_bytes: int, refit: bool) -> Fitted:
+        from tinyloc.study import networks  # torch: only where a network is asked for
+
+        found = networks.fit(name, sets, seed=seed, refit=refit)
+        return Fitted(found.validation, found.test, parameters=found.parameters)
+
+    return fitted
+
+
 _FITS: Final[dict[str, Callable[[WindowSets, int, int, bool], Fitted]]] = {
     FOREST: _forest,
     SMALL: _small,
     NEIGHBOURS: _neighbours,
     BOOSTING: _boosting,
     SMOOTHED: _smoothed,
+    **{name: _network(name) for name in (MLP, CNN, LSTM)},
 }

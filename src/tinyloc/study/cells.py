@@ -30,7 +30,7 @@ from tinyloc.errors import (
     ToolchainError,
     TrainingError,
 )
-from tinyloc.judge.metrics import accuracy, macro_f1, room_changes
+from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import parameters, parameters_paper
 from tinyloc.quant.graph import Graph
@@ -162,7 +162,7 @@ class _Shared:
             refit=self.task.refit,
         )
         row = self.scored(row, found.validation, found.test)
-        return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes)
+        return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes, parameters=found.parameters)
 
     def pair(self, source: str) -> Pair:
         """The trained model, float or distilled, before and after it learned from validation windows."""
@@ -300,12 +300,14 @@ class _Shared:
     def scored(self, row: Row, validation: Labels, test: Labels) -> Row:
         """The row with what these answers are worth."""
         windows = self.sets.test
+        table = confusion(windows.room, test, len(windows.rooms))
         row = dataclasses.replace(
             row,
             validation_f1=macro_f1(self.sets.validation.room, validation),
             f1_macro=macro_f1(windows.room, test),
             accuracy=accuracy(windows.room, test),
             windows=len(windows),
+            f1_rooms=tuple(one.f1 for one in per_room(table, windows.rooms)),
         )
         if windows.seconds_per_step <= 0:
             return row

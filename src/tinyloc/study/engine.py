@@ -15,6 +15,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tinyloc.data import load_windows, save_windows
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import StoppedError, TrainingError, UsageError
@@ -112,6 +114,8 @@ def _about(entry: Set, sets: WindowSets) -> dict[str, Any]:
         "licence": sets.licence,
         "simulated": sets.simulated,
         "rooms": len(sets.train.rooms),
+        "room_names": list(sets.train.rooms),
+        "room_windows": np.bincount(sets.test.room, minlength=len(sets.train.rooms)).tolist(),
         "access_points": len(sets.train.access_points),
         "windows": [len(sets.train), len(sets.validation), len(sets.test)],
     }

@@ -12,7 +12,8 @@
     family = "mamba"
     size = ["H4L1", "H8L1"]                     # one or several
     crf = true                                  # any option of training, for this model
-    variant = "crf"                             # tells it from the same size trained otherwise
+    variant = "crf"                             # tells it from the same size trained otherwise; "paper": by
+                                                # the paper's recipe (min-max, no augmentation, CRF)
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
     teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"
@@ -40,6 +41,7 @@ from tinyloc.models.config import CONFIGS
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
+from tinyloc.study.paper import VARIANT
 
 TREES: Final = ("forest", "boosting")
 """Teachers that are no networks."""
@@ -60,6 +62,8 @@ _TRAIN: Final[dict[str, Any]] = {
 _TOP: Final = (
     "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "train", "models",
 )  # fmt: skip
+PAPER_TRAINING: Final[dict[str, Any]] = {"scaling": "minmax", "augmentation": Augmentation(), "crf": True}
+"""How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
 _MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", *_TAUGHT)
 
@@ -321,6 +325,12 @@ class _Reader:
         variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
         taught_how = self.taught(key, value)
         own = {name: one for name, one in value.items() if name in _TRAIN}
+        if variant == VARIANT:
+            for name in PAPER_TRAINING:
+                if name in own:
+                    expected = f'nothing: the variant "{VARIANT}" is trained as the paper trains'
+                    raise self.wrong(f"{key}.{name}", own[name], expected)
+            base = {**base, **PAPER_TRAINING}
         options = self.train(own, key, base)
         found = []
         for size in sizes:

@@ -15,7 +15,21 @@ from tinyloc.judge.budget import kilobytes
 from tinyloc.report import words
 from tinyloc.study.paper import Beside, beside
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, Winner, beaten, front, lines, sets_of, winners
+from tinyloc.study.summary import (
+    FOREST,
+    KB,
+    Line,
+    Match,
+    Winner,
+    beaten,
+    front,
+    lines,
+    match,
+    points,
+    sets_of,
+    tally,
+    winners,
+)
 
 WIDTH: Final = 560
 HEIGHT: Final = 300
@@ -47,6 +61,31 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A line in the table of rooms: its `role` ("16 and 32 KB", "forest", "best other") and the line."""
+
+    role: str
+    line: Line
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room: its test windows (None: not known) and F1 in each column, None where test never enters it."""
+
+    name: str
+    windows: int | None
+    f1: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """F1 per room of the winners, the forest of 300 and the best other line."""
+
+    columns: tuple[Column, ...]
+    rooms: tuple[Room, ...]
+
+
+@dataclass(frozen=True)
 class SetPart:
     """All that the page says about one data set."""
 
@@ -58,6 +97,17 @@ class SetPart:
     figures: tuple[Figure, ...]
     best: float
     paper: tuple[Beside, ...]
+    rooms: Rooms | None
+    match: Match
+
+    @property
+    def reported(self) -> bool:
+        """Whether the paper has figures for this set."""
+        return any(pair.paper is not None for one in self.paper for pair in one.pairs)
+
+    def over_forest(self, winner: Winner) -> float | None:
+        """Points of macro-F1 by which a winner is better than the forest of 300."""
+        return points(winner.line, self.match.forest)
 
     @property
     def notices(self) -> list[str]:
@@ -120,6 +170,42 @@ def figure(name: str, found: Sequence[Line]) -> Figure | None:
     )
 
 
+def rooms(found: Sequence[Line], won: Sequence[Winner], about: dict[str, Any]) -> Rooms | None:
+    """F1 per room of each winner (once), the forest of 300, and what validation ranks first of the others;
+    None where there is no winner.
+    """
+    budgets: dict[str, list[int]] = {}
+    named = {line.full_name: line for line in found}
+    for winner in won:
+        if winner.line is not None:
+            budgets.setdefault(winner.line.full_name, []).append(winner.budget_kb)
+    columns = [Column(f"winner, {_budgets(kb)}", named[name]) for name, kb in budgets.items()]
+    forest = next((line for line in found if line.baseline and line.size == FOREST), None)
+    columns += [Column("to beat", forest)] if forest is not None else []
+    shown = [column.line for column in columns]
+    others = [line for line in found if line not in shown and line.whole and line.f1_rooms and _counts(line)]
+    best = max(others, key=lambda line: line.validation.mean if line.validation else -1.0, default=None)
+    columns += [Column("first of the others", best)] if best is not None else []
+    columns = [column for column in columns if column.line.f1_rooms]
+    if not budgets or not columns:
+        return None
+    count = len(columns[0].line.f1_rooms)
+    names = about.get("room_names") or [f"room {k + 1}" for k in range(count)]
+    windows = about.get("room_windows") or [None] * count
+    return Rooms(
+        tuple(columns),
+        tuple(
+            Room(names[k], windows[k], tuple(column.line.f1_rooms[k] for column in columns))
+            for k in range(count)
+            if any(column.line.f1_rooms[k] is not None for column in columns)
+        ),
+    )
+
+
+def _budgets(kb: Sequence[int]) -> str:
+    return " and ".join([", ".join(map(str, kb[:-1])), str(kb[-1])] if len(kb) > 1 else [str(kb[0])]) + " KB"
+
+
 def _counts(line: Line) -> bool:
     """Whether its figures may be called the best: a device that differs from Python has none to show."""
     return line.proven or line.identical_windows is None
@@ -129,16 +215,20 @@ def part(label: str, rows: Sequence[Row], about: dict[str, Any]) -> SetPart:
     """What the page says about the data set `label`."""
     mine = [row for row in rows if row.set == label]
     found = lines(mine)
+    won = winners(found, about["budgets_kb"])
+    told: dict[str, Any] = next((one for one in about["sets"] if one["label"] == label), {})
     drawn = [made for name in ("flash", "RAM") if (made := figure(name, found)) is not None]
     return SetPart(
         label,
-        next((one for one in about["sets"] if one["label"] == label), {}),
+        told,
         any(row.simulated for row in mine),
         tuple(found),
-        tuple(winners(found, about["budgets_kb"])),
+        tuple(won),
         tuple(drawn),
         max((line.f1.mean for line in found if line.f1 and _counts(line)), default=-1.0),
         tuple(beside(label, found)),
+        rooms(found, won, told),
+        match(label, found),
     )
 
 
@@ -161,8 +251,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(percent=words.percent, count=words.count, kilobytes=kilobytes)
+    environment.filters.update(percent=words.percent, count=words.count, kilobytes=kilobytes, signed=_signed)
     return environment
+
+
+def _signed(points: float) -> str:
+    """2.14 -> "+2.1", with a true minus."""
+    return f"{points:+.1f}".replace("-", "\u2212")
 
 
 def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
@@ -175,6 +270,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             parts=parts,
             about=about,
             headline=headline(parts),
+            tally=tally([one.match for one in parts]),
             simulated=[one.label for one in parts if one.simulated],
             box={
                 "width": WIDTH,

@@ -15,6 +15,9 @@ from typing import Final
 
 from tinyloc.study.summary import Line
 
+VARIANT: Final = "paper"
+"""The variant of a model that is trained as the paper trains."""
+
 FILE: Final = "paper_results.csv"
 COMPRESSIONS: Final = ("float", "static", "dynamic", "distilled", "distilled+static")
 
@@ -39,12 +42,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Beside:
-    """A model of the paper with its count of parameters, and each of its compressions."""
+    """A model with its count of parameters, the paper's (None: the paper does not have it there) and ours
+    counted as the paper does, and each of its compressions.
+    """
 
     name: str
-    parameters: int
+    parameters: int | None
     ours_parameters: int | None
     pairs: tuple[Pair, ...]
+    variant: str = ""
 
 
 @lru_cache(maxsize=1)
@@ -55,18 +61,34 @@ def reported() -> tuple[dict[str, str], ...]:
 
 
 def beside(label: str, lines: Sequence[Line]) -> list[Beside]:
-    """The paper's models on the set `label` of which this study has any, without a variant."""
+    """Models of the data set `label` in the columns of the paper's table.
+
+    The paper's own models with its figures; then, of families that the paper has, whatever else this study
+    has compressed in one of the paper's ways. Ours are those trained as the paper trains (variant "paper"),
+    or, where there are none, those without a variant.
+    """
     ours = {(line.family, line.size, line.compression): line for line in lines if not line.variant}
+    ours |= {(line.family, line.size, line.compression): line for line in lines if line.variant == VARIANT}
+    known = {(row["family"], row["size"]): row for row in reported() if row["set"] == label}
+    families = {row["family"] for row in reported()}
+    shapes = [*known, *dict.fromkeys(key[:2] for key in ours if key[:2] not in known and key[0] in families)]
     found = []
-    for row in reported():
-        family, size = row["family"], row["size"]
+    for family, size in shapes:
+        row = known.get((family, size))
         mine = [ours.get((family, size, name)) for name in COMPRESSIONS]
-        if row["set"] != label or not any(mine):
+        if not any(mine) or (row is None and not any(mine[1:])):
             continue
-        pairs = []
-        for name, line in zip(COMPRESSIONS, mine, strict=True):
-            f1, accuracy, kb = (float(part) for part in row[name].split("/"))
-            pairs.append(Pair(name, Reported(f1, accuracy, kb), line))
+        pairs = [
+            Pair(name, None if row is None else _reported(row[name]), line)
+            for name, line in zip(COMPRESSIONS, mine, strict=True)
+        ]
         count = next((line.parameters_paper for line in mine if line is not None), None)
-        found.append(Beside(f"{family} {size}", int(row["parameters"]), count, tuple(pairs)))
+        variant = next((line.variant for line in mine if line is not None), "")
+        theirs = None if row is None else int(row["parameters"])
+        found.append(Beside(f"{family} {size}", theirs, count, tuple(pairs), variant))
     return found
+
+
+def _reported(cell: str) -> Reported:
+    f1, accuracy, kb = (float(part) for part in cell.split("/"))
+    return Reported(f1, accuracy, kb)

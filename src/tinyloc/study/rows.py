@@ -22,6 +22,8 @@ class Row:
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
     the emulated `board`, with the tier named. `flash_estimate_bytes`: a forest's nodes at 8 bytes each.
     `room_changes` of the answers and `room_changes_true`: None where windows have no order in time.
+    `f1_rooms`: F1 of each room (0 to 1) on test in the order of the data set's rooms, None for a room that
+    test never enters; empty without figures.
     `error`: why there are no figures; empty where there are.
     """
 
@@ -47,6 +49,7 @@ class Row:
     windows: int = 0
     room_changes: int | None = None
     room_changes_true: int | None = None
+    f1_rooms: tuple[float | None, ...] = ()
     error: str = ""
 
     @property
@@ -57,8 +60,8 @@ class Row:
         return (*names, KNOWN.index(self.compression) if known else len(KNOWN), self.compression, self.seed)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, by name."""
-        return dataclasses.asdict(self)
+        """As plain JSON values, by name; `f1_rooms` is a list."""
+        return {**dataclasses.asdict(self), "f1_rooms": list(self.f1_rooms)}
 
 
 def _natural(name: str) -> tuple[str | int, ...]:
@@ -68,17 +71,32 @@ def _natural(name: str) -> tuple[str | int, ...]:
 
 FIELDS: Final = tuple(f.name for f in dataclasses.fields(Row))
 
+SHARES: Final = "tuple"
+"""The `kind` of a field that holds a list of shares, any of which may be None."""
+
+
+def kind(field: dataclasses.Field[Any]) -> str:
+    """What a field holds: "str", "int", "bool", "float", or `SHARES`."""
+    return re.split(r"[ \[]", str(field.type))[0]
+
+
+def _is(value: Any, kind: str) -> bool:
+    """Whether a JSON value is of that kind; a whole number is a number too, a truth value is none."""
+    if kind == SHARES:
+        return isinstance(value, list) and all(one is None or _is(one, "float") for one in value)
+    right = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int)}[kind]
+    return isinstance(value, right) and (kind == "bool" or not isinstance(value, bool))
+
 
 def from_json(value: dict[str, Any]) -> Row:
     """The row that `to_json` wrote. Raises ValueError where names or types differ."""
     if not isinstance(value, dict) or tuple(value) != FIELDS:
         raise ValueError("these are not the fields of a row")
+    found = dict(value)
     for f in dataclasses.fields(Row):
-        one = value[f.name]
-        if one is None and "None" in str(f.type):
-            continue
-        kind = str(f.type).split(" ")[0]
-        right = {"str": (str,), "int": (int,), "bool": (bool,), "float": (float, int)}[kind]
-        if not isinstance(one, right) or (kind in ("int", "float") and isinstance(one, bool)):
-            raise ValueError(f"{f.name} is not {kind}")
-    return Row(**value)
+        one, wanted = value[f.name], kind(f)
+        if wanted == SHARES:
+            found[f.name] = tuple(one) if _is(one, wanted) else None
+        if not _is(one, wanted) and not (one is None and str(f.type).endswith("| None")):
+            raise ValueError(f"{f.name} is not {wanted}")
+    return Row(**found)

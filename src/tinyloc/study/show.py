@@ -14,7 +14,7 @@ from rich.text import Text
 
 from tinyloc.report import words
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, beaten, lines, sets_of, winners
+from tinyloc.study.summary import KB, Line, Match, beaten, lines, match, sets_of, tally, winners
 
 LEGEND = (
     "F1: macro-F1, mean of the seeds, on test. dict: a saved state dict, thousands of bytes. flash, RAM: "
@@ -54,6 +54,7 @@ def _table(found: Sequence[Line]) -> Table:
 def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
     """The study as something rich can print."""
     parts: list[RenderableType] = []
+    matches: list[Match] = []
     for label in sets_of(rows):
         mine = [row for row in rows if row.set == label]
         found = lines(mine)
@@ -65,7 +66,9 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         parts += [Text(text, style="yellow") for text in beaten(won)]
         for line in found:
             parts += [Text(f"{line.full_name}: {error}", style="red") for error in line.errors]
+        matches.append(match(label, found))
         parts.append(Text(""))
+    parts += [Text(text) for text in tally(matches)]
     parts.append(Text(LEGEND, style="dim"))
     return Group(*parts)
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tinyloc.report.words import percent
 from tinyloc.study.rows import BASELINE, Row
 
 KB = 1024
+
+RECIPE: Final = ("mamba", "H8L1", "paper")
+"""What arXiv 2412.09289 names for `RECIPE_KB`, trained as it trains: the variant "paper"."""
+RECIPE_KB: Final = 32
+FOREST: Final = "forest300"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Line:
     windows: int
     changes: float | None
     errors: tuple[str, ...]
+    f1_rooms: tuple[float | None, ...] = ()
 
     @property
     def baseline(self) -> bool:
@@ -96,6 +102,9 @@ def _baseline_name(size: str) -> str:
         "nearest_neighbours": "nearest neighbours",
         "gradient_boosting": "gradient boosting",
         "forest300_hmm": "forest of 300 + HMM",
+        "mlp_baseline": "MLP (64, 32), float",
+        "cnn": "CNN (32 channels), float",
+        "lstm": "LSTM (32), float",
     }
     if size.startswith("forest_small_"):
         return f"small forest, {size.removeprefix('forest_small_').replace('KB', ' KB')}"
@@ -141,7 +150,14 @@ def _line(rows: Sequence[Row]) -> Line:
         sum(row.windows for row in rows),
         sum(pairs) / len(pairs) if pairs else None,
         tuple(sorted({row.error for row in rows if row.error})),
+        _rooms([row.f1_rooms for row in rows if row.f1_rooms]),
     )
+
+
+def _rooms(seeds: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
+    """F1 of each room, the mean of the seeds; None for a room that test never enters."""
+    means = (_spread(values) for values in zip(*seeds, strict=True))
+    return tuple(None if mean is None else mean.mean for mean in means)
 
 
 def lines(rows: Iterable[Row]) -> list[Line]:
@@ -246,6 +262,78 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
         ]
         result.append(Winner(budget, best, tuple(better), len(fitting)))
     return result
+
+
+@dataclass(frozen=True)
+class Match:
+    """One data set, like for like: the winner under `RECIPE_KB` against the paper's recipe for that budget,
+    re-implemented here, and against the forest of 300. Same windows, means of the seeds.
+
+    `recipe`: the better of float and distilled, by their means on test: a choice against ourselves. Each is
+    None where this study has none.
+    """
+
+    set: str
+    winner: Line | None
+    recipe: Line | None
+    forest: Line | None
+
+    @property
+    def over_recipe(self) -> float | None:
+        """Points of macro-F1 by which the winner is better; None where either is missing."""
+        return points(self.winner, self.recipe)
+
+    @property
+    def over_forest(self) -> float | None:
+        """As `over_recipe`, against the forest."""
+        return points(self.winner, self.forest)
+
+    @property
+    def beats_recipe(self) -> bool:
+        """Whether the winner is better than the recipe."""
+        return self.over_recipe is not None and self.over_recipe > 0
+
+    @property
+    def holds_forest(self) -> bool:
+        """Whether the winner is at least as good as the forest."""
+        return self.over_forest is not None and self.over_forest >= 0
+
+
+def points(ours: Line | None, theirs: Line | None) -> float | None:
+    """By how many points of macro-F1 ours is better; None where either has none."""
+    if ours is None or theirs is None or ours.f1 is None or theirs.f1 is None:
+        return None
+    return 100 * (ours.f1.mean - theirs.f1.mean)
+
+
+def match(label: str, found: Sequence[Line]) -> Match:
+    """The lines of the data set `label`, like for like."""
+    recipes = [
+        line
+        for line in found
+        if (line.family, line.size, line.variant) == RECIPE
+        and line.compression in ("float", "distilled")
+        and line.whole
+    ]
+    forest = next((line for line in found if line.baseline and line.size == FOREST and line.whole), None)
+    recipe = max(recipes, key=lambda line: line.f1.mean if line.f1 else -1.0, default=None)
+    return Match(label, winners(found, [RECIPE_KB])[0].line, recipe, forest)
+
+
+def tally(matches: Sequence[Match]) -> list[str]:
+    """On how many data sets the winner is better than the recipe, and at least level with the forest."""
+    said = []
+    for against, name, verb in (
+        ([one for one in matches if one.recipe], "the paper's recipe", "beats"),
+        ([one for one in matches if one.forest], "the forest of 300", "is at least as good as"),
+    ):
+        met = [one.beats_recipe if verb == "beats" else one.holds_forest for one in against]
+        if not met:
+            continue
+        missed = [one.set for one, ok in zip(against, met, strict=True) if not ok]
+        text = f"Under {RECIPE_KB} KB the winner {verb} {name} on {sum(met)} of {len(met)} data sets"
+        said.append(f"{text}; not on {_and(missed)}." if missed else f"{text}.")
+    return said
 
 
 def sets_of(rows: Iterable[Row]) -> list[str]:

@@ -25,10 +25,10 @@ from typing import Any, Final
 
 from tinyloc import __version__, files
 from tinyloc.errors import ModelFileError, OutputError, UsageError
-from tinyloc.study.rows import FIELDS, Row, from_json
+from tinyloc.study.rows import FIELDS, SHARES, Row, from_json, kind
 
 FORMAT: Final = "tinyloc study"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def digest(facts: Any) -> str:
@@ -133,9 +133,16 @@ def parquet(rows: Sequence[Row]) -> bytes:
     """The rows as Parquet: the same rows give the same bytes."""
     import polars as pl
 
-    kinds = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean, "float": pl.Float64}
-    types = {f.name: kinds[str(f.type).split(" ")[0]] for f in dataclasses.fields(Row)}
-    table = pl.DataFrame({name: [getattr(row, name) for row in rows] for name in FIELDS}, schema=types)
+    kinds: dict[str, pl.DataType] = {
+        "str": pl.String(),
+        "int": pl.Int64(),
+        "bool": pl.Boolean(),
+        "float": pl.Float64(),
+        SHARES: pl.List(pl.Float64()),
+    }
+    types = {f.name: kinds[kind(f)] for f in dataclasses.fields(Row)}
+    values = [row.to_json() for row in rows]
+    table = pl.DataFrame({name: [one[name] for one in values] for name in FIELDS}, schema=types)
     stream = io.BytesIO()
     table.write_parquet(stream, compression="zstd", statistics=False)
     return stream.getvalue()

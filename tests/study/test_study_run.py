@@ -136,22 +136,34 @@ def test_ctrl_c_ends_every_process(tmp_path: Path) -> None:
 
 
 def _killed(tmp_path: Path, kills: int, seed: int) -> Path:
-    """A study killed so many times, each time at a random number of new cells and a random moment after."""
+    """A study killed so many times, each time in the middle: after a random number of new cells (none: still
+    starting) and a random moment more, its first process alone or all of them at once.
+    """
     grid, out, rng = write(tmp_path), tmp_path / "killed", random.Random(seed)
-    for _ in range(kills):
+    ended = []
+    for kill in range(kills):
+        before = cells(out)
+        new = rng.randint(0, 2) if before + 4 < ROWS else 0
         process = start(tmp_path, grid, out, jobs=rng.choice((1, 2)))
         assert process.stderr is not None
-        _wait(process, out, cells(out) + rng.randint(0, 2))
-        select.select([process.stderr], [], [], rng.uniform(0, 1.5))
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        _wait(process, out, before + (new or int(kill == 0)))
+        select.select([process.stderr], [], [], rng.uniform(0, 0.4))
+        if rng.random() < 0.5:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.send_signal(signal.SIGKILL)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == -signal.SIGKILL, said
+        ended.append(cells(out))
+    assert 0 < ended[0] <= ended[-1] < ROWS, "no kill came before the first cell, none after the last"
+    assert not (out / "rows.parquet").exists()
     return out
 
 
 def _ends_the_same(tmp_path: Path, whole: Path, kills: int, seed: int) -> None:
     out = _killed(tmp_path, kills, seed)
     last = start(tmp_path, write(tmp_path), out, jobs=2)
-    said = last.communicate(timeout=120)[1]
+    said = last.communicate(timeout=300)[1]
     assert last.returncode == 0, said
     assert table(out) == table(whole)
 

@@ -35,6 +35,7 @@ def test_the_variant_paper_is_trained_as_the_paper_trains(tmp_path: Path) -> Non
     assert (own.scaling, own.augmentation, own.crf) == ("auto", Augmentation(jitter=0.5), False)
     assert (other.scaling, other.augmentation, other.crf) == ("minmax", Augmentation(), True)
     assert own.steps == other.steps == 12
+    assert (own.refit, other.refit) == (True, False)
 
 
 MISTAKES = {

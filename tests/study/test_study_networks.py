@@ -56,6 +56,15 @@ def test_a_network_learns_and_says_the_same_twice(name: str) -> None:
     assert np.array_equal(found[0].validation, found[1].validation)
 
 
+def test_refit_learns_from_validation_once_it_has_chosen() -> None:
+    sets = _sets()
+    shuffled = dataclasses.replace(sets, train=_windows(12, 0), validation=_windows(120, 5))
+    found = [networks.fit(baselines.MLP, shuffled, seed=0, steps=40, refit=refit) for refit in (False, True)]
+    assert np.array_equal(found[0].validation, found[1].validation), "what is judged has not seen them"
+    truth = sets.test.room
+    assert macro_f1(truth, found[1].test) >= macro_f1(truth, found[0].test)
+
+
 def test_test_windows_decide_nothing() -> None:
     sets = _sets()
     other = dataclasses.replace(sets, test=_windows(40, 9))

@@ -202,7 +202,7 @@ def test_room_by_room() -> None:
     assert [(one.role, one.line.name) for one in made.columns] == [
         ("winner, 16 and 32 KB", "mamba H8L1"),
         ("to beat", "forest of 300"),
-        ("first of the others", "LSTM (32), float"),
+        ("first of the others", "LSTM of 32"),
     ]
     assert [(one.name, one.windows, one.f1) for one in made.rooms] == [
         ("bed", 20, (pytest.approx(0.6), 0.25, 0.1)),

@@ -13,7 +13,7 @@
     size = ["H4L1", "H8L1"]                     # one or several
     crf = true                                  # any option of training, for this model
     variant = "crf"                             # tells it from the same size trained otherwise; "paper": by
-                                                # the paper's recipe (min-max, no augmentation, CRF)
+                                                # the paper's recipe (min-max, no augmentation, CRF, no refit)
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
     teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"
@@ -62,7 +62,12 @@ _TRAIN: Final[dict[str, Any]] = {
 _TOP: Final = (
     "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "train", "models",
 )  # fmt: skip
-PAPER_TRAINING: Final[dict[str, Any]] = {"scaling": "minmax", "augmentation": Augmentation(), "crf": True}
+PAPER_TRAINING: Final[dict[str, Any]] = {
+    "scaling": "minmax",
+    "augmentation": Augmentation(),
+    "crf": True,
+    "refit": False,
+}
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
 _MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", *_TAUGHT)

@@ -102,9 +102,9 @@ def _baseline_name(size: str) -> str:
         "nearest_neighbours": "nearest neighbours",
         "gradient_boosting": "gradient boosting",
         "forest300_hmm": "forest of 300 + HMM",
-        "mlp_baseline": "MLP (64, 32), float",
-        "cnn": "CNN (32 channels), float",
-        "lstm": "LSTM (32), float",
+        "mlp_baseline": "MLP 64-32",
+        "cnn": "CNN of 32",
+        "lstm": "LSTM of 32",
     }
     if size.startswith("forest_small_"):
         return f"small forest, {size.removeprefix('forest_small_').replace('KB', ' KB')}"

@@ -38,6 +38,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--family", "transformer", "--hidden", "8", "--tune", "heads=2"),
         ("--family", "mdcsa", "--hidden", "4", "--tune", "crf=true"),
         ("--family", "statnet", "--hidden", "8"),
+        ("--family", "forest", "--trees", "4", "--leaves", "6"),
         ("--family", "mamba", "--hidden", "4", "--tune", "crf=true", "--tune", "offset=0.2"),
     ],
 )
@@ -71,6 +72,25 @@ def test_model_counts(
     assert code == 0
     found = json.loads(out)
     assert (found["parameters"], found["parameters_paper"]) == (here, paper)
+
+
+def test_a_forest_is_counted_with_all_its_leaves(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("model", "forest", "--trees", 20, "--leaves", 32, "--access-points", 11, "--rooms", 9)
+    found = json.loads(call(capsys, *words, "--json")[1])
+    assert (found["size"], found["nodes"], found["parameters"]) == ("20x32", 20 * 31, 3 * 20 * 31 + 20)
+    code, _, err = call(capsys, *words)
+    assert (code, err) == (0, "forest 20x32: 1,880 parameters\nthe paper has no such model\n")
+    assert "2 to 256 leaves" in call(capsys, *words[:4], "--leaves", 1, *words[6:])[2]
+
+
+def test_a_forest_over_budget_is_told_what_would_fit(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--family", "forest", "--trees", 40, "--leaves", 64, "--tier", "pip", "--flash", "4K")
+    code, _, err = call(capsys, "run", "--data", recording, "--out", tmp_path / "run", *words)
+    assert code == 3
+    assert "forest 40x64 does not fit" in err
+    assert "--trees 10 --leaves 16" in err
 
 
 def test_a_study_from_the_command_line(
@@ -124,6 +144,9 @@ def test_a_study_from_the_command_line(
         (("--tune", "crf=perhaps"), "expected one of true, false"),
         (("--family", "perceptron"), "perceptron"),
         (("--family", "statnet", "--state", "carried"), "carried"),
+        (("--family", "forest", "--state", "carried"), "carried"),
+        (("--family", "forest", "--tune", "crf=true"), "CRF"),
+        (("--family", "forest", "--leaves", "500"), "2 to 256 leaves"),
         (("--tune", "crf=true", "--state", "carried"), "--state reset"),
     ],
 )

@@ -1,5 +1,6 @@
 """The operators of a whole window: random graphs of them in C against the reference, to the bit."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from tinyloc.device.boards import find_board
 from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
+from tinyloc.errors import QuantisationError
+from tinyloc.models.statistics import window_statistics
 from tinyloc.quant.graph import (
     Attention,
     Collect,
@@ -136,23 +139,43 @@ def statistics_graph(seed: int) -> Graph:
 def forest_graph(seed: int) -> Graph:
     """Samples collected; their statistics; trees that split where dBm lie."""
     rng = np.random.default_rng(seed)
-    P, inner, leaves = 3, 31, 32
+    P = 3 if seed % 2 else 50  # 300 statistics need two bytes for a feature's number
     tensors = [*facts(P), Tensor("scores", ROOMS, 16, 32767, 1.0)]
-    feature = np.concatenate([rng.integers(0, 3 * P, inner), np.full(leaves, 0xFFFF)])
-    left = np.concatenate([2 * np.arange(inner) + 1, rng.integers(0, ROOMS, leaves)])
-    right = np.concatenate([2 * np.arange(inner) + 2, rng.integers(0, 300, leaves)])
-    forest = Forest(
-        "forest",
-        "facts",
-        "scores",
-        feature.astype(np.uint16),
-        rng.integers(-95 * 128, -55 * 128, inner + leaves).astype(np.int16),
-        left.astype(np.uint16),
-        right.astype(np.uint16),
-        np.array([0, 1, 2, 5, 0], np.uint16),
-    )
+    rows = rng.integers(-95 * 128, -55 * 128, 2000).astype(np.int16)
+    forest = trees(rng, "facts", 3 * P, rows, np.uint8 if P == 3 else np.uint16)
     operators = [Collect("gate", "sample", "rows"), Statistics("statistics", "rows", "facts"), forest]
     return graph(P, tensors, operators, "scores")
+
+
+def sample_forest_graph(seed: int) -> Graph:
+    """Trees on the sample's own bytes: a graph of steps."""
+    rng = np.random.default_rng(seed)
+    P = 4 if seed % 2 else 300
+    tensors = [Tensor("sample", P, 8, 127, 1.0), Tensor("scores", ROOMS, 16, 32767, 1.0)]
+    values = rng.integers(-128, 128, 2000).astype(np.int8)
+    return graph(P, tensors, [trees(rng, "sample", P, values, np.uint8 if P == 4 else np.uint16)], "scores")
+
+
+def trees(rng: np.random.Generator, x: str, features: int, thresholds: np.ndarray, kind: type) -> Forest:
+    """160 trees of any shape, a lone leaf and the largest tree among them."""
+    inner = np.concatenate([[0, 255], rng.integers(0, 12, 158)]).astype(np.uint8)
+    left: list[int] = []
+    for inside in inner:
+        below = [int(inside)]
+        for _ in range(int(inside)):
+            size = below.pop()
+            left.append(int(rng.integers(0, size)))
+            below += [part for part in (size - 1 - left[-1], left[-1]) if part]
+    return Forest(
+        "forest",
+        x,
+        "scores",
+        rng.integers(0, features, len(left)).astype(kind),
+        thresholds[: len(left)],
+        np.array(left, np.uint8),
+        inner,
+        rng.integers(0, ROOMS, len(left) + len(inner)).astype(np.uint8),
+    )
 
 
 def facts(points: int) -> list[Tensor]:
@@ -193,7 +216,9 @@ def graph(points: int, tensors: list[Tensor], operators: list[Operator], output:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("make", [attention_graph, statistics_graph, forest_graph, rows_graph])
+@pytest.mark.parametrize(
+    "make", [attention_graph, statistics_graph, forest_graph, sample_forest_graph, rows_graph]
+)
 def test_c_equals_the_reference(make: object, seed: int, tmp_path: Path) -> None:
     made: Graph = make(seed)  # type: ignore[operator]
     points = len(made.access_points)
@@ -205,7 +230,7 @@ def test_c_equals_the_reference(make: object, seed: int, tmp_path: Path) -> None
     assert to_bytes(from_bytes(to_bytes(made))) == to_bytes(made)
 
 
-@pytest.mark.parametrize("make", [attention_graph, statistics_graph])
+@pytest.mark.parametrize("make", [attention_graph, statistics_graph, forest_graph, sample_forest_graph])
 def test_on_a_cortex_m4(make: object, tmp_path: Path) -> None:
     made: Graph = make(7)  # type: ignore[operator]
     rssi = any_bytes(25, STEPS, len(made.access_points), 7)
@@ -213,6 +238,53 @@ def test_on_a_cortex_m4(make: object, tmp_path: Path) -> None:
     tier = find_tier("pip")
     firmware = tier.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=32 * 1024)
     assert tier.run(firmware, records(rssi), count_records=18).answers == answers(Reference(made).run(rssi))
+
+
+def test_votes_are_counted_tree_by_tree() -> None:
+    """The walk without pointers against one that follows each tree by hand."""
+    made = forest_graph(3)
+    forest = made.operators[-1]
+    assert isinstance(forest, Forest)
+    rssi = signal(40, STEPS, 3, 5)
+    x = window_statistics(rssi)
+
+    def walk(row: np.ndarray, node: int, leaf: int, inside: int) -> int:
+        if not inside:
+            return int(forest.room[leaf])
+        left = int(forest.left[node])
+        if row[forest.feature[node]] <= forest.threshold[node]:
+            return walk(row, node + 1, leaf, left)
+        return walk(row, node + 1 + left, leaf + left + 1, inside - 1 - left)
+
+    wanted = np.zeros((40, ROOMS), np.int64)
+    for w, row in enumerate(x):
+        first = 0
+        for tree, inside in enumerate(forest.inner.tolist()):
+            wanted[w, walk(row, first, first + tree, inside)] += 1
+            first += inside
+    assert np.array_equal(Reference(made).run(rssi)[:, -1], wanted)
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "value", "said"),
+    [
+        ("left", 0, 255, "does not lead down"),
+        ("left", -1, 1, "does not lead down"),
+        ("room", 3, ROOMS, "leaf of no room"),
+        ("feature", 3, 18, "feature that is not there"),
+        ("inner", 1, 254, "other sizes than its nodes"),
+    ],
+)
+def test_a_forest_that_would_run_astray_is_refused(part: str, at: int, value: int, said: str) -> None:
+    made = forest_graph(1)
+    forest = made.operators[-1]
+    array = getattr(forest, part).copy()
+    array[at] = value
+    bad = dataclasses.replace(
+        made, operators=(*made.operators[:-1], dataclasses.replace(forest, **{part: array}))
+    )
+    with pytest.raises(QuantisationError, match=said):
+        bad.check()
 
 
 def test_the_answer_stands_until_the_next_window() -> None:

@@ -73,6 +73,31 @@ MISTAKES = {
 }  # fmt: skip
 
 
+FOREST = '[[models]]\nfamily = "forest"\nsize = ["5x8", "10x64"]\n'
+FOREST_MISTAKES = {
+    "width": (FOREST.replace("5x8", "H8"), "models[2].size: 'H8'; expected a size such as \"10x64\""),
+    "leaves": (FOREST.replace("5x8", "5x0"), "models[2].size: '5x0'; expected a size"),
+    "static": (
+        FOREST + 'compressions = ["float", "static"]\n',
+        "models[2].compressions: 'static'; expected only float and integer for the family 'forest'",
+    ),
+    "carried": (FOREST + 'state = "carried"\n', "models[2]: the family 'forest' sees whole windows"),
+    "own": (FOREST + "trees = 5\n", "models[2].trees: no such key"),
+    "teacher": (
+        'teacher = "forest 10x64"\n' + FOREST,
+        "models[1].teacher: 'forest 10x64'; expected a family and a size",
+    ),
+}
+MISTAKES |= {f"forest, {what}": (TINY + text, said) for what, (text, said) in FOREST_MISTAKES.items()}
+
+
+def test_a_forest_in_a_grid(tmp_path: Path) -> None:
+    found = load_grid(write(tmp_path, TINY + FOREST)).models[2:]
+    assert [(m.size, m.hidden, m.train.trees, m.train.leaves) for m in found] == [
+        ("5x8", 0, 5, 8), ("10x64", 0, 10, 64),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("what", MISTAKES)
 def test_each_mistake_is_one_line(tmp_path: Path, what: str) -> None:
     text, expected = MISTAKES[what]

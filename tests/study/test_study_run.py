@@ -110,6 +110,19 @@ def test_impossible_models_are_refused_before_anything_is_trained(tmp_path: Path
         run_study(None, tmp_path / "out")
 
 
+def test_a_forest_has_the_figures_of_any_model(tmp_path: Path) -> None:
+    text = TINY.split("[[models]]")[0].replace("seeds = 2", "seeds = 1")
+    text = text.replace('["forest300", "forest_small", "nearest_neighbours", "forest300_hmm"]', "[]")
+    grid = write(tmp_path, text + '[[models]]\nfamily = "forest"\nsize = "5x8"\n')
+    floating, integer = run_study(grid, tmp_path / "out", jobs=1)
+    assert (floating.error, integer.error, floating.state_dict_kb) == ("", "", None)
+    assert floating.f1_macro == integer.f1_macro
+    assert floating.validation_f1 == integer.validation_f1
+    assert integer.identical_windows == integer.windows > 50
+    assert 1_500 < (integer.flash_bytes or 0) < 3_500
+    assert 0 < (integer.parameters or 0) <= 3 * 5 * 7 + 5
+
+
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(task: Any) -> list[Row]:
         raise KeyboardInterrupt

@@ -31,12 +31,14 @@ BoardName = Annotated[str, typer.Option("--board", help="The microcontroller, e.
 Ram = Annotated[str | None, typer.Option(help="RAM that the model may use, e.g. 32K [all of the board's].")]
 Flash = Annotated[str | None, typer.Option(help="Flash that the model may use [all of the board's].")]
 TierName = Annotated[str, typer.Option("--tier", help="pip, reference, or all that are there.")]
-Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer or statnet.")]
+Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer, statnet or forest.")]
 Tune = Annotated[
     list[str] | None,
     typer.Option("--tune", metavar="NAME=VALUE", help="Any other option of training (`train --help`)."),
 ]
 Hidden = Annotated[int, typer.Option(help="Width H of the model.")]
+Trees = Annotated[int, typer.Option(help="Trees of a forest, 1 to 1,000.")]
+Leaves = Annotated[int, typer.Option(help="Most leaves of each of its trees, 2 to 256.")]
 Layers = Annotated[int, typer.Option(help="Layers L of the model.")]
 Scaling = Annotated[str, typer.Option(help="auto (chosen on validation), minmax, zscore or power.")]
 State = Annotated[str, typer.Option(help="reset (each window afresh) or carried (runs on).")]

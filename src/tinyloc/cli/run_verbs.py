@@ -19,6 +19,7 @@ from tinyloc.cli.options import (
     Folder,
     Hidden,
     Layers,
+    Leaves,
     Out,
     PrecisionName,
     Ram,
@@ -29,6 +30,7 @@ from tinyloc.cli.options import (
     Steps,
     Tests,
     TierName,
+    Trees,
     Tune,
     Validates,
     With,
@@ -58,6 +60,8 @@ def run(
     family: Family = "mamba",
     hidden: Hidden = 8,
     layers: Layers = 1,
+    trees: Trees = 10,
+    leaves: Leaves = 64,
     precision: PrecisionName = "int16",
     scaling: Scaling = "auto",
     state: State = "reset",
@@ -101,8 +105,8 @@ def run(
     )
     training = train_options(
         {
-            "family": family, "hidden": hidden, "layers": layers, "scaling": scaling, "state": state,
-            "steps": train_steps, "restarts": restarts, "seed": seed,
+            "family": family, "hidden": hidden, "layers": layers, "trees": trees, "leaves": leaves,
+            "scaling": scaling, "state": state, "steps": train_steps, "restarts": restarts, "seed": seed,
         },
         tune,
     )  # fmt: skip
@@ -118,6 +122,8 @@ def train(
     family: Family = "mamba",
     hidden: Hidden = 8,
     layers: Layers = 1,
+    trees: Trees = 10,
+    leaves: Leaves = 64,
     scaling: Scaling = "auto",
     state: State = "reset",
     train_steps: Steps = 0,
@@ -140,8 +146,8 @@ def train(
     sets = stages.windows_of(run_folder)
     options = train_options(
         {
-            "family": family, "hidden": hidden, "layers": layers, "scaling": scaling, "state": state,
-            "steps": train_steps, "restarts": restarts, "seed": seed,
+            "family": family, "hidden": hidden, "layers": layers, "trees": trees, "leaves": leaves,
+            "scaling": scaling, "state": state, "steps": train_steps, "restarts": restarts, "seed": seed,
         },
         tune,
     )  # fmt: skip
@@ -159,7 +165,7 @@ def quantise(folder: Folder, precision: PrecisionName = "int16") -> None:
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
     found = stages.quantise(run_folder, sets, checkpoint, precision_of(precision))
-    say(quantised_line(found))
+    say(quantised_line(found, checkpoint.family))
     for name, error in found.costliest:
         say(f"  {name}: its integer form alone moves the scores by {100 * error:.2f} % of their spread")
     say(f"{run_folder.integer_model} is there; next: tinyloc emit {folder}")
@@ -211,24 +217,32 @@ def report(folder: Folder) -> None:
 
 @app.command(epilog="Example: tinyloc model mdcsa --hidden 16 --access-points 11 --rooms 9")
 def model(
-    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer or statnet.")],
+    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer, statnet or forest.")],
     access_points: Annotated[int, typer.Option(help="Access points P.")],
     rooms: Annotated[int, typer.Option(help="Rooms K.")],
     hidden: Hidden = 8,
     layers: Layers = 1,
+    trees: Trees = 10,
+    leaves: Leaves = 64,
     steps: Annotated[int, typer.Option(help="Steps T of a window (transformer).")] = 20,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
-    """How many weights a model of that shape has, here and as the paper counts them."""
+    """How many weights a model of that shape has, here and as the paper counts them.
+
+    A forest is counted with all the leaves that it may have: a feature and a threshold for each inner node, a
+    room for each leaf.
+    """
     from json import dumps
 
     from tinyloc.models.config import CONFIGS, describe
 
     kind: Any = CONFIGS[choice("family", family, tuple(CONFIGS))]
-    fields: dict[str, Any] = {"access_points": access_points, "rooms": rooms, "hidden": hidden}
     known = {field.name for field in dataclasses.fields(kind)}
-    more = {"layers": layers, "steps": steps, "crf": True}
-    facts = describe(kind(**fields, **{name: value for name, value in more.items() if name in known}))
+    given = {
+        "access_points": access_points, "rooms": rooms, "hidden": hidden, "layers": layers, "steps": steps,
+        "trees": trees, "leaves": leaves, "crf": True,
+    }  # fmt: skip
+    facts = describe(kind(**{name: value for name, value in given.items() if name in known}))
     if json:
         print(dumps(facts))
         return

@@ -1,4 +1,4 @@
-/* From a window to its scores: Viterbi over rooms, window statistics, and a forest of trees. */
+/* From a window to its scores: Viterbi over rooms, and window statistics. */
 #include "tinyloc_window.h"
 
 static void take_off_largest(int32_t *d, uint16_t rooms)
@@ -99,19 +99,5 @@ void tinyloc_statistics(uint16_t rows, uint16_t points, const int8_t *x, int16_t
         out[3 * points] = (int16_t)divided(integer_root(spread << 14), reciprocal);
         out[4 * points] = (int16_t)(divided((uint32_t)heard * 32768U + rows, reciprocal) >> 1);
         out[5 * points] = (int16_t)(value * 128);
-    }
-}
-
-void tinyloc_forest_16(const tinyloc_forest *op, const int16_t *x, int16_t *y)
-{
-    for (uint16_t k = 0; k < op->rooms; k++) {
-        y[k] = 0;
-    }
-    for (uint16_t tree = 0; tree < op->trees; tree++) {
-        uint16_t node = op->roots[tree];
-        while (op->feature[node] != 0xFFFFU) {
-            node = x[op->feature[node]] <= op->threshold[node] ? op->left[node] : op->right[node];
-        }
-        y[op->left[node]] = (int16_t)(y[op->left[node]] + op->right[node]);
     }
 }

@@ -63,6 +63,22 @@ typedef struct {
     int16_t limit;
 } tinyloc_add;
 
+/* Inner nodes of a tree in preorder, its leaves from left to right, tree after tree. left: inner nodes on a
+   node's left side; inner: inner nodes of a tree, which has one leaf more; room: of each leaf. The suffix names
+   the width of the signal and of a feature's number. */
+#define TINYLOC_TREES(name, signal_t, feature_t)                                                               \
+    typedef struct {                                                                                           \
+        const feature_t *feature;                                                                              \
+        const signal_t *threshold;                                                                             \
+        const uint8_t *left, *inner, *room;                                                                    \
+        uint16_t trees, rooms;                                                                                 \
+    } name;
+
+TINYLOC_TREES(tinyloc_trees_8_8, int8_t, uint8_t)
+TINYLOC_TREES(tinyloc_trees_8_16, int8_t, uint16_t)
+TINYLOC_TREES(tinyloc_trees_16_8, int16_t, uint8_t)
+TINYLOC_TREES(tinyloc_trees_16_16, int16_t, uint16_t)
+
 /* ------------------------------------------------------------------------------------------- operators */
 
 /* y[i] = table[x[i] + 128], table [256]. x and an int8 y may be the same vector. */
@@ -99,6 +115,12 @@ void tinyloc_multiply_8_8(const tinyloc_multiply *op, const int16_t *a, const in
 
 /* y = clamp((a * a_multiplier + b * b_multiplier + half) >> shift). y may be a or b. */
 void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y);
+
+/* y[room] = how many trees vote for it. Lowering proved that every branch leads down. x and y apart. */
+void tinyloc_forest_8_8(const tinyloc_trees_8_8 *op, const int8_t *x, int16_t *y);
+void tinyloc_forest_8_16(const tinyloc_trees_8_16 *op, const int8_t *x, int16_t *y);
+void tinyloc_forest_16_8(const tinyloc_trees_16_8 *op, const int16_t *x, int16_t *y);
+void tinyloc_forest_16_16(const tinyloc_trees_16_16 *op, const int16_t *x, int16_t *y);
 
 /* The index of the largest score, the first of equals. size 1..255. */
 uint8_t tinyloc_highest(const int16_t *scores, uint8_t size);

@@ -53,16 +53,6 @@ typedef struct {
     int16_t limit;
 } tinyloc_standardise;
 
-/* A node with feature 65535 is a leaf: left is its room, right the weight that it adds. */
-typedef struct {
-    const uint16_t *feature;
-    const int16_t *threshold;
-    const uint16_t *left;
-    const uint16_t *right;
-    const uint16_t *roots;
-    uint16_t trees, rooms;
-} tinyloc_forest;
-
 /* ------------------------------------------------------------------------------------------- operators */
 
 /* rows[at] = x. */
@@ -101,9 +91,6 @@ void tinyloc_statistics(uint16_t rows, uint16_t points, const int8_t *x, int16_t
 
 /* y = clamp(requantise(x - offset)), each element by its own numbers. x and y may be the same. */
 void tinyloc_standardise_16(const tinyloc_standardise *op, const int16_t *x, int16_t *y);
-
-/* Votes of all trees; lowering proved that every path leads down and that the scores fit. */
-void tinyloc_forest_16(const tinyloc_forest *op, const int16_t *x, int16_t *y);
 
 extern const uint16_t tinyloc_reciprocal_table[65]; /* 1 / (1 + i/64), Q15; generated */
 

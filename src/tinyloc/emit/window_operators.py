@@ -149,8 +149,9 @@ def _(op: Standardise, to: Writer) -> None:
 def _(op: Forest, to: Writer) -> None:
     tables = {
         part: to.table(f"{op.name}_{part}", getattr(op, part))
-        for part in ("feature", "threshold", "left", "right", "roots")
+        for part in ("feature", "threshold", "left", "inner", "room")
     }
-    rooms = to.graph.tensor(op.y).size
-    record = to.record(op, "tinyloc_forest", **tables, trees=len(op.roots), rooms=rooms)
-    to.call("tinyloc_forest_16", record, to.pointer(op.x), to.pointer(op.y))
+    widths = f"{to.bits(op.x)}_{8 * op.feature.itemsize}"
+    trees, rooms = len(op.inner), to.graph.tensor(op.y).size
+    record = to.record(op, f"tinyloc_trees_{widths}", **tables, trees=trees, rooms=rooms)
+    to.call(f"tinyloc_forest_{widths}", record, to.pointer(op.x), to.pointer(op.y))

@@ -27,6 +27,7 @@ from tinyloc.quant.graph import (
     Collect,
     Conv,
     DepthwiseConv,
+    Forest,
     Graph,
     Linear,
     Operator,
@@ -119,7 +120,9 @@ class Writer:
             "arena_halves": self.layout.bytes // 2,
             "scratch_words": self.layout.scratch // 4,
             "state_bytes": state_bytes(graph),
-            "score_scale": f"{graph.tensor(graph.output).scale:.6g}",
+            "score_unit": "one tree's vote"
+            if isinstance(graph.operators[-1], Forest)
+            else f"{graph.tensor(graph.output).scale:.6g} nats before softmax",
             "tables": self.text.tables,
             "records": self.text.records,
             "tensors": self._tensors(),

@@ -64,7 +64,7 @@ class Model(Part):
 
     family: str = field('Kind of model, e.g. "mamba"')
     size: str = field('Its size, e.g. "H8L1" for width 8 and 1 layer')
-    scaling: str = field('How the input is scaled: "minmax", "zscore" or "power"')
+    scaling: str = field('How the input is scaled: "minmax", "zscore" or "power"; "none" for a forest')
     precision: str = field('Arithmetic of the integer model, e.g. "int8 weights, int16 activations"')
     options: dict[str, str | bool | int | float] = field(
         "Further settings of model and training, by name", default_factory=dict

@@ -15,11 +15,13 @@ from tinyloc.models.checkpoint import State
 from tinyloc.models.config import (
     CONFIGS,
     Config,
+    ForestConfig,
     MambaConfig,
     MdcsaConfig,
     StatnetConfig,
     TransformerConfig,
     carries_no_state,
+    no_network,
 )
 from tinyloc.models.scaling import KINDS, NOT_HEARD, Kind, heard_fraction
 
@@ -75,10 +77,10 @@ class Distil:
             raise UsageError(f"distillation {self.kind!r} has no temperature: its tau is 1")
 
 
-RATES: Final = {"mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2}
+RATES: Final = {"mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2, "forest": 1.0}
 """Each family's rate of AdamW, where nothing else is asked."""
 
-DROPOUTS: Final = {"mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0}
+DROPOUTS: Final = {"mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0, "forest": 0.0}
 """Each family's dropout, where nothing else is asked."""
 
 # The defaults, chosen on validation windows (docs/LOG.md has the tables).
@@ -108,6 +110,7 @@ class TrainOptions:
     trains stretches of `chunk_steps` steps of a session, for a device that never resets. `distil`: learn from
     a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps the model trains it
     once more as validation chose, on training and validation windows (`refit.py`; `train` itself never does).
+    A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed` and `restarts` alone.
     """
 
     hidden: int = 8
@@ -139,9 +142,20 @@ class TrainOptions:
     crf: bool = False
     distil: Distil | None = None
     refit: bool = True
+    trees: int = ForestConfig.trees
+    leaves: int = ForestConfig.leaves
 
     def __post_init__(self) -> None:
-        for name in ("restarts", "evaluations", "chunk_steps", "hidden", "layers", "heads"):
+        for name in (
+            "restarts",
+            "evaluations",
+            "chunk_steps",
+            "hidden",
+            "layers",
+            "heads",
+            "trees",
+            "leaves",
+        ):
             if getattr(self, name) < 1:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
         for name in ("seed", "steps", "batch", "patience", "feedforward", "weight_decay", "class_weights"):
@@ -162,6 +176,8 @@ class TrainOptions:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:
             raise UsageError("a CRF weighs whole sequences: class weights do not go with it")
+        if self.distil is not None and self.family == ForestConfig.family:
+            raise no_network(self.family, "it cannot be taught by another model")
         if self.accelerometer and self.family != MdcsaConfig.family:
             raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
 
@@ -184,9 +200,12 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 def record(options: TrainOptions) -> dict[str, Any]:
     """The options of `train` for a file: for Mamba without those of other families, and `crf` only where it
-    is on; `distil` only where there is a teacher.
+    is on; `distil` only where there is a teacher; of a forest those that it reads.
     """
     fields = dataclasses.asdict(options)
+    if options.family == ForestConfig.family:
+        return {name: fields[name] for name in ("family", "trees", "leaves", "seed", "restarts")}
+    del fields["trees"], fields["leaves"]
     del fields["refit"]  # nothing that `train` does depends on it
     if options.distil is None:
         del fields["distil"]
@@ -224,6 +243,8 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
         if options.layers != 1:
             raise UsageError("the statistics network has one hidden layer: layers must be 1")
         return StatnetConfig(access_points=points, rooms=rooms, hidden=options.hidden)
+    if options.family == ForestConfig.family:
+        return ForestConfig(points, rooms, options.trees, options.leaves)
     return MambaConfig(
         access_points=points,
         rooms=rooms,

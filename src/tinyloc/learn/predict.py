@@ -10,23 +10,27 @@ import torch
 
 from tinyloc.data.windows import Windows
 from tinyloc.learn.streams import streams
-from tinyloc.models import families
+from tinyloc.models import families, forest
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint, State
-from tinyloc.models.config import carries_no_state
+from tinyloc.models.config import ForestConfig, carries_no_state
 from tinyloc.models.scaling import InputScaling
 
 BATCH: Final = 512
 
 
 def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]:
-    """The logits [W, K] float32 at the last step of every window; with a CRF, the rooms' best path scores.
+    """The logits [W, K] float32 at the last step of every window; with a CRF, the rooms' best path scores;
+    of a forest, its trees' votes.
 
     The best room is the answer: with a CRF, the last one on Viterbi's path.
 
     A model with its state "reset" starts every window from zeros; one with its state "carried" runs through
     each unbroken stretch of a session and is read where windows end.
     """
+    if isinstance(checkpoint.config, ForestConfig):
+        found = forest.votes(checkpoint.weights, forest.features(windows.rssi), checkpoint.config.rooms)
+        return found.astype(np.float32)
     model = families.from_weights(checkpoint.config, checkpoint.weights)
     return answers(model, checkpoint.scaling, checkpoint.state, windows)
 

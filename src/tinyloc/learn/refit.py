@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import WindowSets, merged
+from tinyloc.learn import forest
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.train import Progress, train
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import ForestConfig
 
 
 def decided(options: TrainOptions, chosen: Checkpoint) -> TrainOptions:
@@ -49,8 +51,10 @@ def refit(
 ) -> Checkpoint:
     """Train as `chosen` (what `train(sets, options)` gave) was trained, on training and validation windows.
 
-    `targets`: a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
+    A forest is grown anew the way that was chosen. `targets`: a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
     """
+    if isinstance(chosen.config, ForestConfig):
+        return forest.regrow(sets, options, chosen)
     model = train(
         merged(sets),
         decided(options, chosen),

@@ -21,7 +21,15 @@ import safetensors.numpy
 
 from tinyloc.errors import ModelFileError, UsageError
 from tinyloc.files import write_bytes
-from tinyloc.models.config import CONFIGS, Config, TransformerConfig, carries_no_state, facts
+from tinyloc.models import forest
+from tinyloc.models.config import (
+    CONFIGS,
+    Config,
+    ForestConfig,
+    TransformerConfig,
+    carries_no_state,
+    facts,
+)
 from tinyloc.models.scaling import InputScaling
 
 FORMAT: Final = "tinyloc checkpoint"
@@ -82,6 +90,8 @@ class Checkpoint:
             raise UsageError("a window has at least one step and no negative seconds")
         if isinstance(config, TransformerConfig) and config.steps != self.window_steps:
             raise UsageError("the transformer's positions are not as many as the windows' steps")
+        if isinstance(config, ForestConfig):
+            forest.check(config, self.weights, self.window_steps)
 
     @property
     def family(self) -> str:

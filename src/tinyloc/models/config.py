@@ -18,6 +18,10 @@ from tinyloc.errors import UsageError
 
 Shapes = dict[str, tuple[int, ...]]
 
+MOST_TREES: Final = 1000
+MOST_LEAVES: Final = 256
+"""Leaves of one tree: its inner nodes are then counted in a byte."""
+
 MOTION_AXES: Final = 3
 """An accelerometer's numbers per sample."""
 
@@ -213,15 +217,80 @@ class StatnetConfig:
         return {"offset": (F,), "gain": (F,)} | _linear("hidden", H, F) | _linear("head", self.rooms, H)
 
 
-Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig
+@dataclass(frozen=True)
+class ForestConfig:
+    """A small forest of decision trees on a window's statistics (`forest.py`): 6 P numbers -> votes for K
+    rooms; P numbers where a window is one sample.
+
+    `access_points` P, `rooms` K: at least 1. `trees` 1 to 1,000, each with at most `leaves` leaves, 2 to 256.
+    `nodes` N: the inner nodes of all trees together (0 means all that there may be: trees x (leaves - 1));
+    there are N + trees leaves. Its parameters are a feature and a threshold for each inner node and a room
+    for each leaf: 3 N + trees.
+    """
+
+    family: ClassVar[str] = "forest"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+
+    access_points: int
+    rooms: int
+    trees: int = 10
+    leaves: int = 64
+    nodes: int = 0
+
+    def __post_init__(self) -> None:
+        whole = type(self.trees) is int and type(self.leaves) is int
+        if whole and type(self.nodes) is int and self.nodes == 0:
+            object.__setattr__(self, "nodes", max(1, self.trees * (self.leaves - 1)))
+        _check(self, "the forest")
+        if self.trees > MOST_TREES:
+            raise UsageError(f"a forest has at most {MOST_TREES:,} trees, not {self.trees:,}")
+        if not 2 <= self.leaves <= MOST_LEAVES:
+            raise UsageError(f"a forest's trees have 2 to {MOST_LEAVES} leaves, not {self.leaves}")
+        if self.nodes > self.trees * (self.leaves - 1):
+            raise UsageError(f"{self.trees} trees of {self.leaves} leaves cannot have {self.nodes} nodes")
+
+    @property
+    def name(self) -> str:
+        """The size, trees by leaves: 10x64."""
+        return f"{self.trees}x{self.leaves}"
+
+    def weight_shapes(self) -> Shapes:
+        """Every array's name and shape."""
+        N = self.nodes
+        return {
+            "feature": (N,),
+            "threshold": (N,),
+            "left": (N,),
+            "inner": (self.trees,),
+            "room": (N + self.trees,),
+        }
+
+
+Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig | ForestConfig
 
 CONFIGS: Final[Mapping[str, type[Config]]] = {
-    config.family: config for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig)
+    config.family: config
+    for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig, ForestConfig)
 }
 """Every family of models, by name."""
 
-_FITTED: Final = {"offset", "gain"}
-"""Weights that are measured on training windows, not learned: they do not count as parameters."""
+_FITTED: Final = {"offset", "gain", "left", "inner"}
+"""Weights that are measured on training windows or say where a tree's branches lead: they do not count as
+parameters."""
+
+
+def is_network(family: str) -> bool:
+    """Whether a family has a floating-point network, with gradients, under its integers."""
+    return family != ForestConfig.family
+
+
+def no_network(family: str, what: str) -> UsageError:
+    """The error for what only a network can have done to it."""
+    return UsageError(
+        f"the family {family!r} is no network in floating point: {what}",
+        hint="It is trained as it is and runs in whole numbers; any other family can.",
+    )
 
 
 def facts(config: Config) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Every family of models behind one door: build one, put weights in, give it what it reads.
+"""Every family of networks behind one door: build one, put weights in, give it what it reads.
 
 The weights by name, as they stand in a checkpoint. P access points, K rooms, H width, T steps; float32;
 `weight` of a linear layer is [out, in]; norms have `weight` and `bias` [H] and epsilon 1e-5.
@@ -31,6 +31,9 @@ statnet
     offset [6 P], gain [6 P]: (statistics - offset) * gain, measured, not learned
     hidden.weight [H, 6 P], hidden.bias [H], ReLU, head.weight [K, H], head.bias [K]
 
+forest (no network: `forest.py` runs it; whole numbers, kept as float32)
+    feature, threshold, left [N], inner [trees], room [N + trees]
+
 with a CRF (mamba, mdcsa)
     crf.transitions [K, K] from, to; crf.start [K]; crf.end [K]
 """
@@ -45,7 +48,14 @@ import torch
 
 from tinyloc.errors import UsageError
 from tinyloc.models.base import RoomModel
-from tinyloc.models.config import Config, MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import (
+    Config,
+    ForestConfig,
+    MdcsaConfig,
+    StatnetConfig,
+    TransformerConfig,
+    no_network,
+)
 from tinyloc.models.mamba import Mamba
 from tinyloc.models.mdcsa import Mdcsa
 from tinyloc.models.scaling import InputScaling
@@ -57,8 +67,10 @@ from tinyloc.models.transformer import Transformer
 def build(config: Config, dropout: float = 0.0) -> RoomModel:
     """A new model with weights drawn from torch's generator, and `dropout` 0 .. 1 while it trains.
 
-    Raises UsageError where dropout is asked of a family that has none.
+    Raises UsageError where dropout is asked of a family that has none, and for a forest.
     """
+    if isinstance(config, ForestConfig):
+        raise no_network(config.family, "it has no gradient, no compressed form and nothing to teach with")
     if isinstance(config, MdcsaConfig):
         return Mdcsa(config, dropout)
     if isinstance(config, TransformerConfig):

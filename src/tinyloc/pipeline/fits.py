@@ -5,10 +5,11 @@ Flash, static RAM and instructions depend on a model's shape alone, so nothing h
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,9 @@ from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError, UsageError
 from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fits
 from tinyloc.learn.options import TrainOptions, model_config
+from tinyloc.models import forest
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config
+from tinyloc.models.config import Config, ForestConfig
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
@@ -30,6 +32,8 @@ from tinyloc.quant.replay import replay
 
 SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Widths H that are proposed instead, with one layer."""
+SMALLER_FORESTS = ((50, 64), (20, 128), (20, 64), (10, 64), (10, 32), (10, 16), (5, 16), (5, 8), (3, 4))
+"""Forests, trees by leaves, that are proposed instead."""
 WINDOWS = 2
 """Windows that are run to measure the stack."""
 
@@ -44,15 +48,17 @@ class Limits:
 
 
 def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
-    """A checkpoint of that shape for those windows, with small random weights."""
-    rng = np.random.default_rng(seed)
-    weights = {
-        name: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
-        if name != "gain"
-        else np.ones(shape, np.float32)
-        for name, shape in config.weight_shapes().items()
-    }
-    train = sets.train
+    """A checkpoint of that shape for those windows, with small random weights, or random trees."""
+    train, rng = sets.train, np.random.default_rng(seed)
+    if isinstance(config, ForestConfig):
+        weights = forest.full(config, train.steps, seed)
+    else:
+        weights = {
+            name: rng.normal(0, shape[-1] ** -0.5, shape).astype(np.float32)
+            if name != "gain"
+            else np.ones(shape, np.float32)
+            for name, shape in config.weight_shapes().items()
+        }
     return Checkpoint(
         config,
         InputScaling.fit("minmax", train),
@@ -117,6 +123,19 @@ def smaller(
 ) -> list[Candidate]:
     """Smaller shapes of the same family and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
+    for one in _smaller_shapes(config):
+        found.append(measure(one, sets, precision, tiers))
+        if len(what_fits(found, **_budgets(limits))) == 2:
+            break
+    return found
+
+
+def _smaller_shapes(config: Config) -> Iterator[Config]:
+    if isinstance(config, ForestConfig):
+        for trees, leaves in SMALLER_FORESTS:
+            if trees * leaves < config.trees * config.leaves:
+                yield ForestConfig(config.access_points, config.rooms, trees, leaves)
+        return
     # what follows from the width is left to follow from the new one
     fields = {"layers": 1, "rank": 0, "feedforward": 0}
     known = {field.name for field in dataclasses.fields(config)}
@@ -124,14 +143,8 @@ def smaller(
     for hidden in SMALLER:
         if hidden >= config.hidden and config.layers == 1:
             continue
-        try:
-            one = dataclasses.replace(config, hidden=hidden, **reset)  # type: ignore[arg-type]
-        except UsageError:  # a width that this family cannot have
-            continue
-        found.append(measure(one, sets, precision, tiers))
-        if len(what_fits(found, **_budgets(limits))) == 2:
-            break
-    return found
+        with contextlib.suppress(UsageError):  # a width that this family cannot have
+            yield dataclasses.replace(config, hidden=hidden, **reset)  # type: ignore[arg-type]
 
 
 def hint(candidates: Sequence[Candidate], limits: Limits) -> str:
@@ -144,6 +157,8 @@ def _budgets(limits: Limits) -> dict[str, int]:
 
 
 def _name(config: Config) -> str:
+    if isinstance(config, ForestConfig):
+        return f"{config.name} (--trees {config.trees} --leaves {config.leaves})"
     return f"{config.name} (--hidden {config.hidden} --layers {config.layers})"
 
 

@@ -19,6 +19,7 @@ from tinyloc.device.tiers import Tier
 from tinyloc.judge import result as verdict
 from tinyloc.learn.options import TrainOptions
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import is_network, parameters
 from tinyloc.pipeline import stages
 from tinyloc.pipeline.fits import Limits, preflight
 from tinyloc.pipeline.folder import RunFolder
@@ -91,13 +92,14 @@ class Speaker:
 
             checkpoint, taken = stages.train(folder, sets, options, progress)
         score = 100 * float(checkpoint.training["validation_macro_f1"])
-        size = sum(weight.size for weight in checkpoint.weights.values())
+        size = parameters(checkpoint.config)
+        scaling = f"{checkpoint.scaling.kind} input, " if is_network(checkpoint.family) else ""
         note = "taken from this folder, same windows and options; " if taken else ""
         self.line(
             2,
             "train",
             f"{note}{checkpoint.family} {checkpoint.config.name}, {size:,} parameters, "
-            f"{checkpoint.scaling.kind} input, seed {options.seed}, validation macro-F1 {score:.1f}"
+            f"{scaling}seed {options.seed}, validation macro-F1 {score:.1f}"
             + (", then trained on validation windows too" if checkpoint.training.get("refit") else ""),
             time.perf_counter() - start,
         )
@@ -115,10 +117,10 @@ def windows_line(sets: WindowSets) -> str:
     )
 
 
-def quantised_line(found: stages.Quantised) -> str:
+def quantised_line(found: stages.Quantised, family: str) -> str:
     """One line on what integers cost, loud where it is too much."""
     text = (
-        f"int8 weights, {found.precision} activations; "
+        f"{stages.precision_words(found, family)}; "
         f"validation macro-F1 {100 * found.f1_float:.1f} float, {100 * found.f1_integer:.1f} integer"
     )
     if not found.loud:
@@ -146,7 +148,8 @@ def one_seed(
     """Train, quantise, emit, verify in `folder`, whose windows are there."""
     checkpoint = speaker.train(folder, sets, options)
     with speaker.stage(3, "quantise") as words:
-        words.append(quantised_line(stages.quantise(folder, sets, checkpoint, run.precision)))
+        found = stages.quantise(folder, sets, checkpoint, run.precision)
+        words.append(quantised_line(found, checkpoint.family))
     with speaker.stage(4, "emit") as words:
         words.append(f"{len(stages.emit(folder))} C files in {folder.c}")
     with speaker.stage(5, "verify") as words:

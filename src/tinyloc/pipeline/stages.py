@@ -20,6 +20,7 @@ from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import chunks
 from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import is_network
 from tinyloc.pipeline.folder import RunFolder
 from tinyloc.quant import storage
 from tinyloc.quant.attribution import attribution
@@ -181,6 +182,13 @@ class Quantised:
     def loud(self) -> bool:
         """Whether more was lost than a user should have to look for."""
         return self.drop_points > LOUD_POINTS
+
+
+def precision_words(found: Quantised, family: str) -> str:
+    """How the integer model is stored, in words."""
+    if not is_network(family):
+        return "trees on whole numbers"
+    return f"int8 weights, {found.precision} activations"
 
 
 def calibration_windows(windows: Windows, state: str) -> npt.NDArray[np.int8]:

@@ -25,9 +25,18 @@ from tinyloc.judge import result as verdict
 from tinyloc.judge.budget import Fit
 from tinyloc.models import classic
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import is_network, parameters
 from tinyloc.pipeline.fits import Limits, hint, smaller
 from tinyloc.pipeline.folder import RunFolder, versions
-from tinyloc.pipeline.stages import Quantised, checkpoint_of, graph_of, quantised_of, same_names, windows_of
+from tinyloc.pipeline.stages import (
+    Quantised,
+    checkpoint_of,
+    graph_of,
+    precision_words,
+    quantised_of,
+    same_names,
+    windows_of,
+)
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.reference import Reference, answers, rooms_of
 from tinyloc.quant.replay import Replay, replay
@@ -223,11 +232,11 @@ def _judge(
         model=verdict.Model(
             family=graph.family,
             size=graph.size,
-            scaling=checkpoint.scaling.kind,
-            precision=f"int8 weights, {quantised.precision} activations",
+            scaling=checkpoint.scaling.kind if is_network(graph.family) else "none",
+            precision=precision_words(quantised, checkpoint.family),
             options=_options(checkpoint),
         ),
-        parameters=sum(weight.size for weight in checkpoint.weights.values()),
+        parameters=parameters(checkpoint.config),
         f1_macro=verdict.Scores(**{key: metrics.macro_f1(test.room, value) for key, value in labels.items()}),
         accuracy=verdict.Scores(**{key: metrics.accuracy(test.room, value) for key, value in labels.items()}),
         validation=_validation(quantised),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinyloc.models.forest import votes
 from tinyloc.models.statistics import window_statistics
 from tinyloc.quant.float_graph import Float, FloatOperator, Values, apply
 
@@ -105,6 +106,19 @@ class FloatStandardise(FloatOperator):
     gain: Float
 
 
+@dataclass(frozen=True)
+class FloatForest(FloatOperator):
+    """How many trees vote for each of `rooms` rooms; the arrays of `models.forest`, whole numbers."""
+
+    x: str
+    feature: Float
+    threshold: Float
+    left: Float
+    inner: Float
+    room: Float
+    rooms: int
+
+
 @apply.register
 def _(operator: FloatCollect, values: Values, states: Values) -> Float:
     x = values[operator.x][:, None]
@@ -183,3 +197,8 @@ def _(operator: FloatStatistics, values: Values, states: Values) -> Float:
 @apply.register
 def _(operator: FloatStandardise, values: Values, states: Values) -> Float:
     return np.asarray((values[operator.x] - operator.offset) * operator.gain)
+
+
+@apply.register
+def _(operator: FloatForest, values: Values, states: Values) -> Float:
+    return votes(vars(operator), values[operator.x], operator.rooms).astype(np.float64)

@@ -69,6 +69,7 @@ def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
         "mdcsa": window_families.mdcsa,
         "transformer": window_families.transformer,
         "statnet": window_families.statnet,
+        "forest": window_families.forest,
     }
     if checkpoint.family not in families:
         raise QuantisationError(f"no integer form is known of the family {checkpoint.family!r}")

@@ -11,6 +11,7 @@ from tinyloc.quant.float_window import (
     FloatAttention,
     FloatCollect,
     FloatConv,
+    FloatForest,
     FloatInterleave,
     FloatLastRow,
     FloatLayerNorm,
@@ -24,6 +25,7 @@ from tinyloc.quant.graph import (
     Attention,
     Collect,
     Conv,
+    Forest,
     Interleave,
     LastRow,
     LayerNorm,
@@ -166,4 +168,22 @@ def _(operator: FloatStandardise, to: Lowering) -> Operator:
         np.rint(operator.offset / x.scale).astype(np.int16),
         np.array([multiplier for multiplier, _ in factors], np.int32),
         np.array([shift for _, shift in factors], np.uint8),
+    )
+
+
+@lower_operator.register
+def _(operator: FloatForest, to: Lowering) -> Operator:
+    x = to.tensors[operator.x]
+    y = Tensor(operator.y, operator.rooms, 16, 32767, 1.0)
+    to.tensors[operator.y] = y
+    feature = operator.feature
+    return Forest(
+        operator.name,
+        x.name,
+        y.name,
+        feature.astype(np.uint8) if x.size <= 256 else feature.astype(np.uint16),
+        operator.threshold.astype(f"int{x.bits}"),
+        operator.left.astype(np.uint8),
+        operator.inner.astype(np.uint8),
+        operator.room.astype(np.uint8),
     )

@@ -33,6 +33,7 @@ from tinyloc.learn.options import Augmentation, spread
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.streams import chunks
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import ForestConfig, no_network
 from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
 from tinyloc.quant.arithmetic import Ints
 from tinyloc.quant.calibrate import Ranges, calibrate
@@ -110,9 +111,11 @@ def fine_tune(
     there than plain post-training quantisation. `ranges` (of the checkpoint's own float graph, from training
     windows, or from stretches where the state is carried, if not given) stay fixed, and are those to lower
     the result with. Raises TrainingError when
-    training diverges, QuantisationError where the checkpoint has no integer form.
+    training diverges, QuantisationError where the checkpoint has no integer form, UsageError for a forest.
     """
     options = options or QatOptions()
+    if isinstance(checkpoint.config, ForestConfig):
+        raise no_network(checkpoint.family, "there is nothing in it that could be trained on")
     if not len(sets.train) or not len(sets.validation):
         raise TrainingError("training needs at least one window to train on and one to validate on")
     floats = float_graph_of(checkpoint)

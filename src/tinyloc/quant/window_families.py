@@ -1,4 +1,4 @@
-"""Checkpoints of the window families as float graphs: transformer, MDCSA, the statistics network.
+"""Checkpoints of the window families as float graphs: transformer, MDCSA, statistics network, forest.
 
 Weight names are those of `models.families`. Folds that leave the function as it is: the input scaling into
 the embedding; MDCSA's sqrt(H) into the embedding; the gate of its GLU becomes a matrix of its own.
@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import ForestConfig, MdcsaConfig, StatnetConfig, TransformerConfig
 from tinyloc.models.sinusoid import positions
 from tinyloc.quant.float_graph import (
     Float,
@@ -28,6 +28,7 @@ from tinyloc.quant.float_window import (
     FloatAttention,
     FloatCollect,
     FloatConv,
+    FloatForest,
     FloatInterleave,
     FloatLastRow,
     FloatLayerNorm,
@@ -184,3 +185,18 @@ def statnet(checkpoint: Checkpoint) -> FloatGraph:
         linear("head", "scores", "bent", weights, "head"),
     ]
     return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)
+
+
+def forest(checkpoint: Checkpoint) -> FloatGraph:
+    """The trees on window statistics; where a window is one sample, on the sample's own bytes."""
+    config, weights = checkpoint.config, weights_of(checkpoint)
+    assert isinstance(config, ForestConfig)
+    if checkpoint.window_steps == 1:
+        trees = FloatForest("forest", "scores", "sample", **weights, rooms=config.rooms)
+        return FloatGraph((trees,), "scores")
+    operators: tuple[FloatOperator, ...] = (
+        FloatCollect("collect", "rows", "sample"),
+        FloatStatistics("statistics", "facts", "rows"),
+        FloatForest("forest", "scores", "facts", **weights, rooms=config.rooms),
+    )
+    return FloatGraph(operators, "scores", checkpoint.window_steps)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.models.forest import fault
 from tinyloc.quant.operator import (
     INT32_MAX,
     Operator,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 1024
 STATISTICS = 6
 """Statistics of each access point: mean, max, min, standard deviation, heard fraction, last."""
-LEAF = 0xFFFF
-"""The feature number that marks a leaf."""
 
 
 @dataclass(frozen=True)
@@ -288,38 +287,30 @@ class Standardise(Unary):
 
 @dataclass(frozen=True)
 class Forest(Unary):
-    """Trees that vote: each ends at a leaf that adds its weight to the score of its room.
+    """Trees that vote: y = how many of them vote for each room. x int8 or int16, `threshold` of x's type.
 
-    Node i: `feature` uint16 (65,535: a leaf), `threshold` int16, `left`, `right` uint16. x[feature] <=
-    threshold goes left. A leaf's left is its room, its right the weight that it adds. `roots` uint16 [trees].
+    The N inner nodes of a tree in preorder, its leaves from left to right, tree after tree
+    (`models.forest` explains them): `feature` [N] uint8, or uint16 where x has more than 256 elements;
+    x[feature] <= threshold goes left; `left` [N] uint8 inner nodes on the left side; `inner` [trees] uint8
+    inner nodes of each tree; `room` [N + trees] uint8 of each leaf.
     """
 
-    feature: npt.NDArray[np.uint16]
-    threshold: npt.NDArray[np.int16]
-    left: npt.NDArray[np.uint16]
-    right: npt.NDArray[np.uint16]
-    roots: npt.NDArray[np.uint16]
+    feature: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+    threshold: npt.NDArray[np.int8] | npt.NDArray[np.int16]
+    left: npt.NDArray[np.uint8]
+    inner: npt.NDArray[np.uint8]
+    room: npt.NDArray[np.uint8]
     overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
-        require(self, x.bits == y.bits == 16 and x.rows == y.rows == 1, "turns a vector into scores")
-        nodes, K = len(self.feature), y.size
-        require(self, 1 <= nodes < LEAF and len(self.roots) >= 1, "has no nodes or too many")
-        for label, kind in (("feature", np.uint16), ("left", np.uint16), ("right", np.uint16)):
-            array_is(self, label, getattr(self, label), kind, (nodes,))
-        array_is(self, "threshold", self.threshold, np.int16, (nodes,))
-        array_is(self, "roots", self.roots, np.uint16, (len(self.roots),))
-        leaf = self.feature == LEAF
-        inner = np.flatnonzero(~leaf)
-        require(self, bool(np.all(self.feature[inner] < x.size)), "asks for a feature that is not there")
-        later = (self.left[inner] > inner) & (self.right[inner] > inner)
-        below = (self.left[inner] < nodes) & (self.right[inner] < nodes)
-        require(self, bool(np.all(later & below)), "has a branch that does not lead down")
-        require(
-            self,
-            bool(np.all(self.roots < nodes)) and bool(np.all(self.left[leaf] < K)),
-            "has a leaf of no room",
-        )
-        most = len(self.roots) * int(self.right[leaf].astype(np.int64).max())
-        require(self, most <= y.limit, f"could give a score of {most}")
+        require(self, y.bits == 16 and x.rows == y.rows == 1, "turns a vector into int16 scores")
+        nodes, trees = len(self.feature), len(self.inner)
+        require(self, nodes >= 1 and 1 <= trees <= y.limit, "has no nodes, or more trees than a score holds")
+        array_is(self, "feature", self.feature, np.uint8 if x.size <= 256 else np.uint16, (nodes,))
+        array_is(self, "threshold", self.threshold, np.int8 if x.bits == 8 else np.int16, (nodes,))
+        array_is(self, "left", self.left, np.uint8, (nodes,))
+        array_is(self, "inner", self.inner, np.uint8, (trees,))
+        array_is(self, "room", self.room, np.uint8, (nodes + trees,))
+        found = fault(vars(self), x.size, y.size)
+        require(self, not found, found)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinyloc.models.forest import votes
 from tinyloc.quant.arithmetic import Ints, States, inverse_root, power, reciprocal, requantise
 from tinyloc.quant.operator import Operator
 from tinyloc.quant.window_operators import (
-    LEAF,
     Attention,
     Collect,
     Conv,
@@ -120,14 +120,4 @@ class WindowOperators:
         return self._clamp(requantise(values[op.x] - op.offset, op.multiplier, op.shift), op)
 
     def _forest(self, op: Forest, values: Values, states: States) -> Ints:
-        x, rooms = values[op.x], self.graph.tensor(op.y).size
-        scores = np.zeros((len(x), rooms), np.int64)
-        rows = np.arange(len(x))
-        for root in op.roots:
-            node = np.full(len(x), int(root))
-            while np.any(inner := op.feature[node] != LEAF):
-                feature = np.where(inner, op.feature[node], 0)
-                goes_left = x[rows, feature] <= op.threshold[node]
-                node = np.where(inner, np.where(goes_left, op.left[node], op.right[node]), node)
-            np.add.at(scores, (rows, op.left[node]), op.right[node])
-        return scores
+        return votes(vars(op), values[op.x], self.graph.tensor(op.y).size)

@@ -32,7 +32,7 @@ from tinyloc.errors import (
 )
 from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import parameters, parameters_paper
+from tinyloc.models.config import is_network, parameters, parameters_paper
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
@@ -241,7 +241,8 @@ class _Shared:
 
         size = optional("tinyloc.models.compress", "state_dict_kb")
         judged, final = answers(pair.judged, self.sets.validation), answers(pair.final, self.sets.test)
-        kilobytes = None if size is None else float(size(form, pair.final))
+        network = is_network(pair.final.family)
+        kilobytes = float(size(form, pair.final)) if size is not None and network else None
         return dataclasses.replace(self.scored(row, judged, final), state_dict_kb=kilobytes)
 
     def graph(self, checkpoint: Checkpoint, sets: WindowSets, form: str) -> Graph:

@@ -10,7 +10,7 @@
 
     [[models]]
     family = "mamba"
-    size = ["H4L1", "H8L1"]                     # one or several
+    size = ["H4L1", "H8L1"]                     # one or several; of a forest "10x64", trees x leaves
     crf = true                                  # any option of training, for this model
     variant = "crf"                             # tells it from the same size trained otherwise; "paper": by
                                                 # the paper's recipe (min-max, no augmentation, CRF, no refit)
@@ -37,12 +37,13 @@ from typing import Any, Final, get_args
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
 from tinyloc.learn.options import Augmentation, TrainOptions
-from tinyloc.models.config import CONFIGS
+from tinyloc.models.config import CONFIGS, ForestConfig, is_network
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
 from tinyloc.study.paper import VARIANT
 
+FOREST: Final = ForestConfig.family
 TREES: Final = ("forest", "boosting")
 """Teachers that are no networks."""
 
@@ -53,7 +54,7 @@ TEACHER_SEED: Final = 0
 TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
 
-_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "seed", "device", "distil")
+_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "trees", "leaves", "seed", "device", "distil")
 _TRAIN: Final[dict[str, Any]] = {
     f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
 } | {"rate": float, "dropout": float, "augmentation": dict}
@@ -84,7 +85,10 @@ class Set:
 
 @dataclass(frozen=True)
 class Model:
-    """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above."""
+    """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above.
+
+    `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves.
+    """
 
     family: str
     size: str
@@ -321,6 +325,8 @@ class _Reader:
             raise self.wrong(f"{key}.size", sizes, 'a size such as "H8L1", or a list of them')
         chosen = self.choices(value, "compressions", KNOWN, compressions, f"{key}.")
         sets = self.choices(value, "sets", labels, labels, f"{key}.")
+        if not is_network(family):
+            self.whole(f"{key}.compressions", family, chosen)
         teacher = self.teacher(f"{key}.teacher", value.get("teacher"))
         taught = [name for name in chosen if is_distilled(name)]
         if taught and teacher is None:
@@ -339,9 +345,12 @@ class _Reader:
         options = self.train(own, key, base)
         found = []
         for size in sizes:
-            hidden, layers = self.size(f"{key}.size", size)
+            hidden, layers = (0, 0) if family == FOREST else self.size(f"{key}.size", size)
+            shape: dict[str, Any] = {"hidden": hidden, "layers": layers}
+            if family == FOREST:
+                shape = self.trees(f"{key}.size", size)
             try:
-                train = TrainOptions(**options, family=family, hidden=hidden, layers=layers)
+                train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
             found.append(
@@ -372,15 +381,27 @@ class _Reader:
             raise self.wrong(key, value, 'a size such as "H8L1" (width 8, 1 layer)')
         return int(found[1]), int(found[2] or 1)
 
+    def trees(self, key: str, value: Any) -> dict[str, int]:
+        """The shape of a forest."""
+        found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2})", value) if isinstance(value, str) else None
+        if found is None:
+            raise self.wrong(key, value, 'a size such as "10x64" (10 trees of at most 64 leaves)')
+        return {"trees": int(found[1]), "leaves": int(found[2])}
+
+    def whole(self, key: str, family: str, chosen: tuple[str, ...]) -> None:
+        """Refuse what only a network can have done to it."""
+        for name in chosen:
+            if name not in ("float", "integer"):
+                raise self.wrong(key, name, f"only float and integer for the family {family!r}")
+
     def teacher(self, key: str, value: Any) -> tuple[str, int, int] | None:
         if value is None:
             return None
         family, _, size = value.partition(" ") if isinstance(value, str) else ("", "", "")
         if family in TREES and not size:
             return family, 0, 0
-        if family not in CONFIGS:
-            expected = (
-                f'a family and a size, such as "mamba H64L1" ({", ".join(CONFIGS)}), or forest, boosting'
-            )
+        if family not in CONFIGS or not is_network(family):
+            networks = ", ".join(name for name in CONFIGS if is_network(name))
+            expected = f'a family and a size, such as "mamba H64L1" ({networks}), or forest, boosting'
             raise self.wrong(key, value, expected)
         return family, *self.size(key, size)

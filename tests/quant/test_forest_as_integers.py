@@ -18,6 +18,7 @@ from tinyloc.models.config import ForestConfig
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.lower import float_graph_of, lower
 from tinyloc.quant.reference import Reference, answers
+from tinyloc.quant.storage import from_bytes, to_bytes
 
 K, LONG = 4, 12
 
@@ -30,11 +31,12 @@ def made(points: int, steps: int, trees: int = 10, leaves: int = 16) -> Checkpoi
     return Checkpoint(config, scaling("minmax", points), weights, *names, steps, 0.2, "reset")
 
 
-@pytest.mark.parametrize("precision", ["int16", "int8"])
 @pytest.mark.parametrize(("points", "steps"), [(5, LONG), (50, LONG), (5, 1), (300, 1)])
-def test_float_integers_and_c_are_one(points: int, steps: int, precision: str, tmp_path: Path) -> None:
+def test_float_integers_and_c_are_one(points: int, steps: int, tmp_path: Path) -> None:
     checkpoint = made(points, steps)
-    graph = lower(checkpoint, signal(50, steps, points), precision)  # type: ignore[arg-type]
+    graph = lower(checkpoint, signal(50, steps, points))
+    assert to_bytes(lower(checkpoint, signal(50, steps, points), "int8")) == to_bytes(graph)
+    assert to_bytes(from_bytes(to_bytes(graph))) == to_bytes(graph)
     fresh = np.concatenate([signal(60, steps, points, 1), any_bytes(30, steps, points)])
     scores = Reference(graph, check=True).run(fresh)
     assert np.array_equal(float_graph_of(checkpoint).run(fresh)[:, -1], scores[:, -1])

@@ -110,9 +110,9 @@ def grow(sets: WindowSets, options: TrainOptions, told: Told | None = None) -> C
 
 
 def regrow(sets: WindowSets, options: TrainOptions, chosen: Checkpoint) -> Checkpoint:
-    """A forest grown the way of `chosen` (what `grow(sets, options)` gave), on training and validation windows.
+    """A forest grown the way of `chosen` (what `grow(sets, options)` gave), on training and validation.
 
-    It keeps the validation score of the one that was chosen, which had not seen them. Raises what `grow` does.
+    It keeps the validation score of `chosen`, which had not seen those windows. Raises what `grow` does.
     """
     both, trials = merged(sets), chosen.training["trials"]
     best = max((t for t in trials if t["nodes"]), key=lambda trial: (trial["macro_f1"], -trial["nodes"]))

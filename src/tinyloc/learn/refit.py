@@ -51,8 +51,8 @@ def refit(
 ) -> Checkpoint:
     """Train as `chosen` (what `train(sets, options)` gave) was trained, on training and validation windows.
 
-    A forest is grown anew the way that was chosen. `targets`: a teacher's, for `merged(sets).train`. The other
-    arguments and errors are those of `train`.
+    A forest is grown anew the way that was chosen. `targets`: a teacher's, for `merged(sets).train`. The
+    other arguments and errors are those of `train`.
     """
     if isinstance(chosen.config, ForestConfig):
         return forest.regrow(sets, options, chosen)

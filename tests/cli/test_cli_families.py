@@ -38,6 +38,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--family", "transformer", "--hidden", "8", "--tune", "heads=2"),
         ("--family", "mdcsa", "--hidden", "4", "--tune", "crf=true"),
         ("--family", "statnet", "--hidden", "8"),
+        ("--family", "mlp", "--hidden", "8", "--layers", "2"),
         ("--family", "forest", "--trees", "4", "--leaves", "6"),
         ("--family", "mamba", "--hidden", "4", "--tune", "crf=true", "--tune", "offset=0.2"),
     ],
@@ -62,6 +63,7 @@ def test_a_family_goes_the_whole_way(
         (("mdcsa", "--hidden", "16"), 9196, 10796),
         (("mdcsa", "--hidden", "8"), 2540, 2956),
         (("transformer", "--hidden", "32"), 9929, None),
+        (("mlp", "--hidden", "16"), 377, None),
     ],
 )
 def test_model_counts(

@@ -27,6 +27,7 @@ OPTIONS = [
     dataclasses.replace(SHORT, family="statnet", hidden=16),
     dataclasses.replace(SHORT, family="mdcsa", hidden=8),
     dataclasses.replace(SHORT, family="mdcsa", hidden=4, layers=3, crf=True),
+    dataclasses.replace(SHORT, family="mlp", hidden=8, layers=2),
     dataclasses.replace(SHORT, hidden=4, state_size=4, crf=True),
 ]
 
@@ -89,6 +90,8 @@ def test_steps_that_nobody_annotated_do_not_count():
         {"family": "statnet", "state": "carried"},
         {"family": "mdcsa", "state": "carried"},
         {"family": "statnet", "crf": True},
+        {"family": "mlp", "crf": True},
+        {"family": "mlp", "state": "carried"},
         {"family": "transformer", "crf": True},
         {"crf": True, "class_weights": 0.5},
         {"accelerometer": True},

@@ -14,6 +14,7 @@ from tinyloc.models.config import (
     CONFIGS,
     MambaConfig,
     MdcsaConfig,
+    MlpConfig,
     StatnetConfig,
     TransformerConfig,
     describe,
@@ -31,6 +32,8 @@ SHAPES = [
     MdcsaConfig(5, 3, 4, crf=True),
     MdcsaConfig(5, 3, 6, 3),
     MdcsaConfig(5, 3, 4, 3, accelerometer=True),
+    MlpConfig(5, 3, 6),
+    MlpConfig(5, 3, 6, layers=3),
     TransformerConfig(5, 3, 8, 12, 2, heads=3, feedforward=7),
     StatnetConfig(5, 3, 6),
 ]

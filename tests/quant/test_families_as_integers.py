@@ -13,7 +13,14 @@ from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
 from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, MambaConfig, MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import (
+    Config,
+    MambaConfig,
+    MdcsaConfig,
+    MlpConfig,
+    StatnetConfig,
+    TransformerConfig,
+)
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.lower import float_graph_of, lower
 from tinyloc.quant.reference import Reference, answers
@@ -26,6 +33,7 @@ CONFIGS: dict[str, Config] = {
     "mdcsa-crf": MdcsaConfig(P, K, hidden=8, layers=1, crf=True),
     "mamba-crf": MambaConfig(P, K, hidden=8, crf=True),
     "statnet": StatnetConfig(P, K, hidden=16),
+    "mlp-L2": MlpConfig(P, K, hidden=16, layers=2),
 }
 
 

@@ -15,7 +15,14 @@ from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.train import train
 from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, MambaConfig, MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import (
+    Config,
+    MambaConfig,
+    MdcsaConfig,
+    MlpConfig,
+    StatnetConfig,
+    TransformerConfig,
+)
 from tinyloc.quant.calibrate import calibrate
 from tinyloc.quant.float_graph import FloatGraph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
@@ -43,6 +50,7 @@ CONFIGS: dict[str, Config] = {
     "mdcsa-L1": MdcsaConfig(P, K, hidden=8, layers=1),
     "mdcsa-L3-crf": MdcsaConfig(P, K, hidden=6, layers=3, crf=True),
     "statnet": StatnetConfig(P, K, hidden=16),
+    "mlp-L2": MlpConfig(P, K, hidden=8, layers=2),
 }
 
 

@@ -31,7 +31,7 @@ BoardName = Annotated[str, typer.Option("--board", help="The microcontroller, e.
 Ram = Annotated[str | None, typer.Option(help="RAM that the model may use, e.g. 32K [all of the board's].")]
 Flash = Annotated[str | None, typer.Option(help="Flash that the model may use [all of the board's].")]
 TierName = Annotated[str, typer.Option("--tier", help="pip, reference, or all that are there.")]
-Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer, statnet or forest.")]
+Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer, statnet, mlp or forest.")]
 Tune = Annotated[
     list[str] | None,
     typer.Option("--tune", metavar="NAME=VALUE", help="Any other option of training (`train --help`)."),
@@ -104,7 +104,7 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
 TUNABLE = (
     "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",
     "weight_decay", "class_weights", "clip", "warmup", "loss", "evaluations", "patience", "chunk_steps",
-    "device", "refit",
+    "device", "refit", "least_heard",
 )  # fmt: skip
 """Options of training that --tune takes, beside the flags and the augmentation."""
 

@@ -135,7 +135,8 @@ def train(
 
     For --tune: crf, accelerometer, heads, feedforward, dropout, state_size, expand, rate, batch,
     weight_decay, class_weights, clip, warmup, loss (all, last), evaluations, patience, chunk_steps,
-    device (cpu, cuda, auto); and an augmentation instead of the candidates: offset and jitter (shares of
+    device (cpu, cuda, auto), least_heard (an access point heard in a smaller share of the training samples is
+    left out of the model); and an augmentation instead of the candidates: offset and jitter (shares of
     each access point's spread), packets and lost (chances that a sample, or an access point, is lost).
     """
     from tinyloc.pipeline import stages
@@ -217,7 +218,7 @@ def report(folder: Folder) -> None:
 
 @app.command(epilog="Example: tinyloc model mdcsa --hidden 16 --access-points 11 --rooms 9")
 def model(
-    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer, statnet or forest.")],
+    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer, statnet, mlp or forest.")],
     access_points: Annotated[int, typer.Option(help="Access points P.")],
     rooms: Annotated[int, typer.Option(help="Rooms K.")],
     hidden: Hidden = 8,

@@ -29,6 +29,13 @@ void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_
     }
 }
 
+void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < size; i++) {
+        y[i] = (int16_t)(x[i] < 0 ? 0 : x[i]);
+    }
+}
+
 #define TINYLOC_MULTIPLY(name, narrow_t)                                                                       \
     void name(const tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)                    \
     {                                                                                                          \

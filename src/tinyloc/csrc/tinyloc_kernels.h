@@ -21,6 +21,18 @@ typedef struct {
     int16_t limit;
 } tinyloc_linear;
 
+/* Table [256] int16, "not heard" first; matrix [inputs][outputs] int8, input by input; one bias, multiplier and
+   shift an output. */
+typedef struct {
+    const int16_t *table;
+    const int8_t *weight;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    const uint8_t *shift;
+    uint16_t outputs, inputs;
+    int16_t limit;
+} tinyloc_embed;
+
 /* One filter [taps] int8 a channel, last tap newest. */
 typedef struct {
     const int8_t *weight;
@@ -38,6 +50,18 @@ typedef struct {
     int8_t shift;
     int16_t limit;
 } tinyloc_rms_norm;
+
+/* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, bias within 2^29, gain_shift 1..29. */
+typedef struct {
+    const int16_t *gain;
+    const int32_t *bias;
+    uint64_t epsilon;
+    int32_t mean_multiplier;
+    uint16_t rows, size;
+    uint8_t mean_shift, gain_shift;
+    int8_t shift;
+    int16_t limit;
+} tinyloc_layer_norm;
 
 /* decay [channels][states], never negative: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
 typedef struct {
@@ -94,9 +118,18 @@ void tinyloc_linear_8_8(const tinyloc_linear *op, const int8_t *x, int8_t *y);
 void tinyloc_linear_16_16(const tinyloc_linear *op, const int16_t *x, int16_t *y);
 void tinyloc_linear_16_8(const tinyloc_linear *op, const int16_t *x, int8_t *y);
 
+/* y[o] = clamp(requantise(bias[o] + sum_i weight[i][o] * table[x[i] + 128])); sums [outputs] is scratch. */
+void tinyloc_embed_16(const tinyloc_embed *op, int32_t *sums, const int8_t *x, int16_t *y);
+
+/* y = max(x, 0). x and y may be the same vector. */
+void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y);
+
 /* y = x / sqrt(mean(x^2) + epsilon). x and y may be the same vector. */
 void tinyloc_rms_norm_16_16(const tinyloc_rms_norm *op, const int16_t *x, int16_t *y);
 void tinyloc_rms_norm_16_8(const tinyloc_rms_norm *op, const int16_t *x, int8_t *y);
+
+/* y = (x - mean) / deviation * gain + bias, row by row. x and y may be the same. */
+void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
 
 /* Causal convolution; past [channels][taps - 1], oldest first, is read and moved on. x and y may be one. */
 void tinyloc_conv_16_16(const tinyloc_conv *op, int16_t *past, const int16_t *x, int16_t *y);

@@ -7,18 +7,6 @@
 
 /* ---------------------------------------------------------------- constants of the operators, in flash */
 
-/* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, bias within 2^29, gain_shift 1..29. */
-typedef struct {
-    const int16_t *gain;
-    const int32_t *bias;
-    uint64_t epsilon;
-    int32_t mean_multiplier;
-    uint16_t rows, size;
-    uint8_t mean_shift, gain_shift;
-    int8_t shift;
-    int16_t limit;
-} tinyloc_layer_norm;
-
 typedef struct {
     int32_t score_multiplier, y_multiplier;
     uint16_t rows, others, size, heads;
@@ -61,9 +49,6 @@ void tinyloc_collect_8(int8_t *rows, uint16_t at, uint16_t size, const int8_t *x
 
 /* y = clamp(x + table), count elements. x and y may be the same. */
 void tinyloc_position(const int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y);
-
-/* y = (x - mean) / deviation * gain + bias, row by row. x and y may be the same. */
-void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
 
 /* q, y [rows][size], k, v [others][size]; scratch holds 4 bytes for each of the others. y apart from all. */
 void tinyloc_attention_16(const tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,

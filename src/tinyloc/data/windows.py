@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.recording import NOT_HEARD, FloatArray, Recording
-from tinyloc.errors import SplitError
+from tinyloc.errors import SplitError, UsageError
 
 FILL_SECONDS = 1.0
 """How long a value is held while its access point is silent, s (the paper's forward-fill)."""
@@ -62,6 +62,24 @@ class Windows:
         """T, the time steps in one window."""
         return int(self.rssi.shape[1])
 
+    def only(self, access_points: tuple[str, ...]) -> Windows:
+        """The same windows with these access points alone, in this order: what a model that reads them hears.
+
+        Raises UsageError, naming them, where some are not there.
+        """
+        if access_points == self.access_points:
+            return self
+        at = {name: index for index, name in enumerate(self.access_points)}
+        missing = [name for name in access_points if name not in at]
+        if missing:
+            raise UsageError(
+                f"the model reads access points that these windows do not have: {_some(missing)}",
+                hint="Give it windows of the data set that it was trained on.",
+            )
+        columns = [at[name] for name in access_points]
+        rssi = np.ascontiguousarray(self.rssi[:, :, columns])
+        return dataclasses.replace(self, rssi=rssi, access_points=access_points)
+
 
 @dataclass(frozen=True)
 class WindowSets:
@@ -81,6 +99,14 @@ class WindowSets:
     citation: str
     simulated: bool = False
     notes: tuple[str, ...] = ()
+
+    def only(self, access_points: tuple[str, ...]) -> WindowSets:
+        """`Windows.only` of all three sets."""
+        if access_points == self.train.access_points:
+            return self
+        parts = (part.only(access_points) for part in (self.train, self.validation, self.test))
+        train, validation, test = parts
+        return dataclasses.replace(self, train=train, validation=validation, test=test)
 
     @property
     def digest(self) -> str:

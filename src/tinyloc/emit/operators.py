@@ -11,10 +11,13 @@ from tinyloc.quant.graph import (
     Add,
     Curve,
     DepthwiseConv,
+    Embed,
+    LayerNorm,
     Linear,
     Lookup,
     Multiply,
     Operator,
+    Relu,
     RmsNorm,
     Scan,
 )
@@ -54,11 +57,47 @@ def _(op: Linear, to: Writer) -> None:
     to.row_by_row(function, record, op.x, op.y)
 
 
+@emit_operator.register(Embed)
+def _(op: Embed, to: Writer) -> None:
+    outputs, inputs = op.weight.shape
+    op = replace(op, weight=op.weight.T)  # input by input: those that are 0 are left out
+    table = to.table(f"{op.name}_table", op.table)
+    limit = to.graph.tensor(op.y).limit
+    sizes = {"outputs": outputs, "inputs": inputs, "limit": limit}
+    record = to.record(op, "tinyloc_embed", table=table, **to.rows(op), **sizes)
+    to.call("tinyloc_embed_16", record, "state->scratch", to.pointer(op.x), to.pointer(op.y))
+
+
+@emit_operator.register(Relu)
+def _(op: Relu, to: Writer) -> None:
+    to.call("tinyloc_relu", str(to.elements(op.y)), to.pointer(op.x), to.pointer(op.y))
+
+
 @emit_operator.register(RmsNorm)
 def _(op: RmsNorm, to: Writer) -> None:
     y = to.graph.tensor(op.y)
     record = to.record(op, "tinyloc_rms_norm", epsilon=op.epsilon, size=y.size, shift=op.shift, limit=y.limit)
     to.row_by_row(f"tinyloc_rms_norm_16_{y.bits}", record, op.x, op.y)
+
+
+@emit_operator.register(LayerNorm)
+def _(op: LayerNorm, to: Writer) -> None:
+    y = to.graph.tensor(op.y)
+    record = to.record(
+        op,
+        "tinyloc_layer_norm",
+        gain=to.table(f"{op.name}_gain", op.gain),
+        bias=to.table(f"{op.name}_bias", op.bias),
+        epsilon=op.epsilon,
+        mean_multiplier=op.mean_multiplier,
+        rows=y.rows,
+        size=y.size,
+        mean_shift=op.mean_shift,
+        gain_shift=op.gain_shift,
+        shift=op.shift,
+        limit=y.limit,
+    )
+    to.call("tinyloc_layer_norm_16", record, to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(DepthwiseConv)

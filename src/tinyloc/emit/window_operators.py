@@ -13,7 +13,6 @@ from tinyloc.quant.graph import (
     Forest,
     Interleave,
     LastRow,
-    LayerNorm,
     MeanRows,
     Position,
     Standardise,
@@ -38,26 +37,6 @@ def _(op: Position, to: Writer) -> None:
     limit = str(to.graph.tensor(op.y).limit)
     x, y = to.pointer(op.x), to.pointer(op.y)
     to.call("tinyloc_position", table, str(to.elements(op.y)), limit, x, y)
-
-
-@emit_operator.register(LayerNorm)
-def _(op: LayerNorm, to: Writer) -> None:
-    y = to.graph.tensor(op.y)
-    record = to.record(
-        op,
-        "tinyloc_layer_norm",
-        gain=to.table(f"{op.name}_gain", op.gain),
-        bias=to.table(f"{op.name}_bias", op.bias),
-        epsilon=op.epsilon,
-        mean_multiplier=op.mean_multiplier,
-        rows=y.rows,
-        size=y.size,
-        mean_shift=op.mean_shift,
-        gain_shift=op.gain_shift,
-        shift=op.shift,
-        limit=y.limit,
-    )
-    to.call("tinyloc_layer_norm_16", record, to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Attention)

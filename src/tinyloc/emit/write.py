@@ -27,6 +27,7 @@ from tinyloc.quant.graph import (
     Collect,
     Conv,
     DepthwiseConv,
+    Embed,
     Forest,
     Graph,
     Linear,
@@ -129,6 +130,7 @@ class Writer:
             "calls": self.text.calls,
             "window_calls": self.text.window_calls,
             "windowed": bool(self.windowed),
+            "sparse": any(isinstance(operator, Embed) for operator in graph.operators),
         }
 
     def _tensors(self) -> list[str]:
@@ -203,7 +205,7 @@ class Writer:
         """How wide a tensor is stored."""
         return self.graph.tensor(name).bits
 
-    def rows(self, op: Linear | DepthwiseConv | Conv) -> dict[str, str]:
+    def rows(self, op: Linear | Embed | DepthwiseConv | Conv) -> dict[str, str]:
         """Tables of weights and of what each row is requantised by."""
         return {
             part: self.table(f"{op.name}_{part}", getattr(op, part))

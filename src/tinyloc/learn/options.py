@@ -18,6 +18,7 @@ from tinyloc.models.config import (
     ForestConfig,
     MambaConfig,
     MdcsaConfig,
+    MlpConfig,
     StatnetConfig,
     TransformerConfig,
     carries_no_state,
@@ -77,10 +78,14 @@ class Distil:
             raise UsageError(f"distillation {self.kind!r} has no temperature: its tau is 1")
 
 
-RATES: Final = {"mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2, "forest": 1.0}
+RATES: Final = {
+    "mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2, "mlp": 1e-2, "forest": 1.0,
+}  # fmt: skip
 """Each family's rate of AdamW, where nothing else is asked."""
 
-DROPOUTS: Final = {"mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0, "forest": 0.0}
+DROPOUTS: Final = {
+    "mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0, "mlp": 0.0, "forest": 0.0,
+}  # fmt: skip
 """Each family's dropout, where nothing else is asked."""
 
 # The defaults, chosen on validation windows (docs/LOG.md has the tables).
@@ -110,7 +115,10 @@ class TrainOptions:
     trains stretches of `chunk_steps` steps of a session, for a device that never resets. `distil`: learn from
     a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps the model trains it
     once more as validation chose, on training and validation windows (`refit.py`; `train` itself never does).
-    A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed` and `restarts` alone.
+    `least_heard`: the share, 0 to below 1, of the training samples in which an access point must be heard for
+    the model to read it; one that is never heard is not read at any share.
+    A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
+    `least_heard` alone.
     """
 
     hidden: int = 8
@@ -144,6 +152,7 @@ class TrainOptions:
     refit: bool = True
     trees: int = ForestConfig.trees
     leaves: int = ForestConfig.leaves
+    least_heard: float = 0.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -166,6 +175,8 @@ class TrainOptions:
             raise UsageError("training needs a rate and a clip above 0 and a warm-up share from 0 to below 1")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise UsageError("training needs a dropout from 0 to below 1")
+        if not 0 <= self.least_heard < 1:
+            raise UsageError("training needs a least heard share from 0 to below 1")
         choices = {"loss": get_args(Loss), "state": get_args(State), "scaling": (*KINDS, "auto")}
         for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
@@ -180,6 +191,26 @@ class TrainOptions:
             raise no_network(self.family, "it cannot be taught by another model")
         if self.accelerometer and self.family != MdcsaConfig.family:
             raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
+
+
+def read(options: TrainOptions, train: Windows) -> tuple[str, ...]:
+    """The access points that a model trained with these options on these windows reads, in their order.
+
+    Raises UsageError where `least_heard` leaves none.
+    """
+    heard = (train.rssi != NOT_HEARD).reshape(-1, train.rssi.shape[-1]).mean(axis=0)
+    kept = tuple(
+        name
+        for name, share in zip(train.access_points, heard, strict=True)
+        if share > 0 and share >= options.least_heard
+    )
+    if not kept and options.least_heard:
+        raise UsageError(
+            f"no access point is heard in {options.least_heard:.3g} of the training samples; "
+            f"the one heard most, in {heard.max():.3g}",
+            hint="Lower least_heard.",
+        )
+    return kept or train.access_points  # where nothing was ever heard, nothing is left out
 
 
 def is_sparse(train: Windows) -> bool:
@@ -200,15 +231,19 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 def record(options: TrainOptions) -> dict[str, Any]:
     """The options of `train` for a file: for Mamba without those of other families, and `crf` only where it
-    is on; `distil` only where there is a teacher; of a forest those that it reads.
+    is on; `distil` only where there is a teacher, `least_heard` only where it is not 0; of a forest those
+    that it reads.
     """
     fields = dataclasses.asdict(options)
     if options.family == ForestConfig.family:
-        return {name: fields[name] for name in ("family", "trees", "leaves", "seed", "restarts")}
+        names = ("family", "trees", "leaves", "seed", "restarts")
+        return {name: fields[name] for name in (*names, *["least_heard"] * bool(options.least_heard))}
     del fields["trees"], fields["leaves"]
     del fields["refit"]  # nothing that `train` does depends on it
     if options.distil is None:
         del fields["distil"]
+    if not options.least_heard:
+        del fields["least_heard"]
     if options.family == MambaConfig.family:
         others = ("family", "heads", "feedforward", "dropout", "accelerometer")
         fields = {name: value for name, value in fields.items() if name not in others}
@@ -245,6 +280,8 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
         return StatnetConfig(access_points=points, rooms=rooms, hidden=options.hidden)
     if options.family == ForestConfig.family:
         return ForestConfig(points, rooms, options.trees, options.leaves)
+    if options.family == MlpConfig.family:
+        return MlpConfig(access_points=points, rooms=rooms, hidden=options.hidden, layers=options.layers)
     return MambaConfig(
         access_points=points,
         rooms=rooms,

@@ -23,11 +23,13 @@ def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]
     """The logits [W, K] float32 at the last step of every window; with a CRF, the rooms' best path scores;
     of a forest, its trees' votes.
 
-    The best room is the answer: with a CRF, the last one on Viterbi's path.
+    The best room is the answer: with a CRF, the last one on Viterbi's path. The windows may have further
+    access points, which the model does not read.
 
     A model with its state "reset" starts every window from zeros; one with its state "carried" runs through
     each unbroken stretch of a session and is read where windows end.
     """
+    windows = windows.only(checkpoint.access_points)
     if isinstance(checkpoint.config, ForestConfig):
         found = forest.votes(checkpoint.weights, forest.features(windows.rssi), checkpoint.config.rooms)
         return found.astype(np.float32)

@@ -26,7 +26,9 @@ from tinyloc.models.config import ForestConfig
 
 
 def decided(options: TrainOptions, chosen: Checkpoint) -> TrainOptions:
-    """The options without what `chosen` has decided: one scaling, one augmentation, one start, no picking."""
+    """The options without what `chosen` has decided: one scaling, one augmentation, one start, no picking;
+    its access points are given with the windows.
+    """
     best = max(chosen.training["trials"], key=lambda trial: (trial["macro_f1"], -trial["cross_entropy"]))
     names = tuple(field.name for field in dataclasses.fields(Augmentation))
     return dataclasses.replace(
@@ -36,6 +38,7 @@ def decided(options: TrainOptions, chosen: Checkpoint) -> TrainOptions:
         restarts=1,
         evaluations=1,
         patience=0,
+        least_heard=0.0,
     )
 
 
@@ -51,13 +54,14 @@ def refit(
 ) -> Checkpoint:
     """Train as `chosen` (what `train(sets, options)` gave) was trained, on training and validation windows.
 
-    A forest is grown anew the way that was chosen. `targets`: a teacher's, for `merged(sets).train`. The
+    It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen.
+    `targets`: a teacher's, for `merged(sets).train`. The
     other arguments and errors are those of `train`.
     """
     if isinstance(chosen.config, ForestConfig):
-        return forest.regrow(sets, options, chosen)
+        return forest.regrow(sets.only(chosen.access_points), options, chosen)
     model = train(
-        merged(sets),
+        merged(sets.only(chosen.access_points)),
         decided(options, chosen),
         targets=targets,
         resume_from=resume_from,

@@ -27,7 +27,7 @@ from torch.nn import functional
 import tinyloc
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import ModelFileError, UsageError
-from tinyloc.learn.options import Distil, Teaching, TrainOptions, record, resolve
+from tinyloc.learn.options import Distil, Teaching, TrainOptions, read, record, resolve
 from tinyloc.learn.refit import refit
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import streams
@@ -135,7 +135,7 @@ def targets(teacher: Teacher | Sequence[Teacher], windows: Windows, kind: Teachi
 
 def _check(teacher: Teacher, windows: Windows, kind: Teaching) -> None:
     """Raise UsageError where that teacher cannot teach these windows in this way."""
-    if (teacher.rooms, teacher.access_points) != (windows.rooms, windows.access_points):
+    if teacher.rooms != windows.rooms or not set(teacher.access_points) <= set(windows.access_points):
         raise UsageError("the teacher knows other rooms or access points than these windows have")
     if kind == "marginals" and (isinstance(teacher, Trees) or "crf.start" not in teacher.weights):
         raise UsageError("marginals are those of a CRF, and this teacher has none")
@@ -146,7 +146,7 @@ def _say(teacher: Teacher, windows: Windows, kind: Teaching, path: bool) -> Floa
     if isinstance(teacher, Trees):
         return teacher.probabilities(windows)
     model = families.from_weights(teacher.config, teacher.weights)
-    rooms = len(windows.rooms)
+    windows, rooms = windows.only(teacher.access_points), len(windows.rooms)
 
     def run(rssi: npt.NDArray[np.int8], acceleration: Floats | None) -> Floats:
         given = families.inputs(teacher.config, teacher.scaling, rssi, acceleration)
@@ -190,7 +190,7 @@ def fit_or_load(
     path = cache_dir / f"teacher-{cache_key(sets, options)}.safetensors"
     kept = _kept(path)
     wanted = json.loads(json.dumps(record(resolve(options, sets.train))))
-    names = (sets.train.rooms, sets.train.access_points)
+    names = (sets.train.rooms, read(options, sets.train))
     if kept and kept.training.get("options") == wanted and (kept.rooms, kept.access_points) == names:
         return kept
     fitted = train(sets, options, progress=progress)

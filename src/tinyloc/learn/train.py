@@ -30,7 +30,16 @@ from tinyloc.errors import TrainingError
 from tinyloc.learn import distil, forest
 from tinyloc.learn import state as saved
 from tinyloc.learn.augment import augment
-from tinyloc.learn.options import Candidate, TrainOptions, candidates, model_config, record, resolve, spread
+from tinyloc.learn.options import (
+    Candidate,
+    TrainOptions,
+    candidates,
+    model_config,
+    read,
+    record,
+    resolve,
+    spread,
+)
 from tinyloc.learn.predict import answers
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.state import Arrays, Moment
@@ -69,6 +78,8 @@ def train(
 ) -> Checkpoint:
     """Train on `sets.train`, choose on `sets.validation`, and never look at `sets.test`.
 
+    The checkpoint names the access points that the model reads: those that training hears (`options.read`).
+
     `targets`, where the options have `distil` and only there: what the teacher says of the training windows
     as they are, without augmentation: probabilities [W, T, K], or [W, K] of the last steps
     (`teachers.targets`).
@@ -83,10 +94,10 @@ def train(
     if len(np.unique(sets.train.room)) < 2:
         raise TrainingError("training needs at least two rooms", hint="Record a second room.")
     if options.family == ForestConfig.family:
-        return _forest(sets, options, progress)
+        return _forest(sets.only(read(options, sets.train)), options, progress)
     mark = saved.fingerprint(sets, options, targets)
     moment = saved.load(resume_from, mark) if resume_from else Moment()
-    run = _Run(sets, options, moment, progress, targets)
+    run = _Run(sets.only(read(options, sets.train)), options, moment, progress, targets)
     try:
         with _one_thread(), torch.random.fork_rng(devices=[]):
             return run.checkpoint()

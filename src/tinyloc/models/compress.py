@@ -154,6 +154,7 @@ class Compressed:
 
     def logits(self, windows: Windows) -> npt.NDArray[np.float32]:
         """[W, K] float32, as `learn.predict.predict` gives them for the float model."""
+        windows = windows.only(self.checkpoint.access_points)
         return answers(self.model, self.checkpoint.scaling, self.checkpoint.state, windows)
 
     @property

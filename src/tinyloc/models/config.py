@@ -218,6 +218,39 @@ class StatnetConfig:
 
 
 @dataclass(frozen=True)
+class MlpConfig:
+    """A small network on each sample, mean over time: P -> H, L times with LayerNorm and ReLU, -> K.
+
+    `access_points` P, `rooms` K, `hidden` H, `layers` L: at least 1.
+    """
+
+    family: ClassVar[str] = "mlp"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+
+    access_points: int
+    rooms: int
+    hidden: int = 16
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self, "the MLP")
+
+    @property
+    def name(self) -> str:
+        """The size: H16L1."""
+        return f"H{self.hidden}L{self.layers}"
+
+    def weight_shapes(self) -> Shapes:
+        """Every weight's name and shape, in the order of the forward pass."""
+        H = self.hidden
+        shapes = _linear("embed", H, self.access_points) | _norm("norm", H)
+        for i in range(self.layers - 1):
+            shapes |= _under(f"layers.{i}", _linear("linear", H, H) | _norm("norm", H))
+        return shapes | _linear("head", self.rooms, H)
+
+
+@dataclass(frozen=True)
 class ForestConfig:
     """A small forest of decision trees on a window's statistics (`forest.py`): 6 P numbers -> votes for K
     rooms; P numbers where a window is one sample.
@@ -267,11 +300,11 @@ class ForestConfig:
         }
 
 
-Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig | ForestConfig
+Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig | MlpConfig | ForestConfig
 
 CONFIGS: Final[Mapping[str, type[Config]]] = {
     config.family: config
-    for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig, ForestConfig)
+    for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig, MlpConfig, ForestConfig)
 }
 """Every family of models, by name."""
 

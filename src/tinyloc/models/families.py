@@ -31,6 +31,12 @@ statnet
     offset [6 P], gain [6 P]: (statistics - offset) * gain, measured, not learned
     hidden.weight [H, 6 P], hidden.bias [H], ReLU, head.weight [K, H], head.bias [K]
 
+mlp (L layers)
+    embed.weight [H, P], embed.bias [H], norm.{weight, bias}, ReLU
+    for layer i of the L - 1 others, under `layers.i.`:
+        linear.weight [H, H], linear.bias [H], norm.{weight, bias}, ReLU
+    the mean over T, then head.weight [K, H], head.bias [K]
+
 forest (no network: `forest.py` runs it; whole numbers, kept as float32)
     feature, threshold, left [N], inner [trees], room [N + trees]
 
@@ -52,12 +58,14 @@ from tinyloc.models.config import (
     Config,
     ForestConfig,
     MdcsaConfig,
+    MlpConfig,
     StatnetConfig,
     TransformerConfig,
     no_network,
 )
 from tinyloc.models.mamba import Mamba
 from tinyloc.models.mdcsa import Mdcsa
+from tinyloc.models.mlp import Mlp
 from tinyloc.models.scaling import InputScaling
 from tinyloc.models.statistics import window_statistics
 from tinyloc.models.statnet import Statnet
@@ -77,6 +85,8 @@ def build(config: Config, dropout: float = 0.0) -> RoomModel:
         return Transformer(config, dropout)
     if isinstance(config, StatnetConfig):
         return Statnet(config, dropout)
+    if isinstance(config, MlpConfig):
+        return Mlp(config, dropout)
     if dropout:
         raise UsageError("Mamba has no dropout")
     return Mamba(config)

@@ -21,7 +21,7 @@ from tinyloc.device.boards import Board, find_board
 from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError, UsageError
 from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fits
-from tinyloc.learn.options import TrainOptions, model_config
+from tinyloc.learn.options import TrainOptions, is_sparse, model_config, read
 from tinyloc.models import forest
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import Config, ForestConfig
@@ -61,7 +61,7 @@ def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
         }
     return Checkpoint(
         config,
-        InputScaling.fit("minmax", train),
+        InputScaling.fit("power" if is_sparse(train) else "minmax", train),
         weights,
         train.rooms,
         train.access_points,
@@ -102,6 +102,7 @@ def preflight(
             "a CRF decides over a whole window, so a device cannot carry the state past its end",
             hint="Train with --state reset, or without crf=true.",
         )
+    sets = sets.only(read(options, sets.train))
     config = model_config(options, sets.train)
     weights = sum(math.prod(size) for size in config.weight_shapes().values())
     if weights > limits.flash_bytes:  # nothing has to be built to know

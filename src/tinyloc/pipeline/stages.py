@@ -199,11 +199,12 @@ def calibration_windows(windows: Windows, state: str) -> npt.NDArray[np.int8]:
 
 
 def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
-    """Raise ModelFileError unless model and windows have the same rooms and access points."""
-    for what in ("rooms", "access_points"):
-        if getattr(graph, what) != getattr(sets.train, what):
+    """Raise ModelFileError unless the windows have the model's rooms, and all access points that it reads."""
+    points = set(graph.access_points) <= set(sets.train.access_points)
+    for what, right in (("rooms", graph.rooms == sets.train.rooms), ("access points", points)):
+        if not right:
             raise ModelFileError(
-                f"{path}: the model was made for other {what.replace('_', ' ')} than the windows beside it",
+                f"{path}: the model was made for other {what} than the windows beside it",
                 hint="Train again in this folder.",
             )
 
@@ -214,11 +215,13 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
     """
     from tinyloc.learn.predict import predict
 
-    if checkpoint.rooms != sets.train.rooms or checkpoint.access_points != sets.train.access_points:
+    known = set(checkpoint.access_points) <= set(sets.train.access_points)
+    if checkpoint.rooms != sets.train.rooms or not known:
         raise ModelFileError(
             f"{folder.checkpoint}: trained on other rooms or access points than the windows beside it",
             hint="Train again in this folder.",
         )
+    sets = sets.only(checkpoint.access_points)
     calibrating = calibration_windows(sets.train, checkpoint.state)
     graph = lower(checkpoint, calibrating, precision)
     judged, chosen = graph, checkpoint

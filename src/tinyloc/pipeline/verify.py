@@ -186,12 +186,13 @@ def verify(
     same_names(graph, sets, folder.integer_model)
     folder.need(folder.c_model, "emit")
     seed = int(checkpoint.training.get("seed", 0)) if seed is None else seed
-    stream = replay(sets.test, graph.state)
+    heard = sets.only(graph.access_points)
+    stream = replay(heard.test, graph.state)
     try:
         runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
     except BudgetError as error:
         config, precision = checkpoint.config, quantised_of(folder).precision
-        fitting = smaller(config, sets, precision, tiers, limits)
+        fitting = smaller(config, heard, precision, tiers, limits)
         raise BudgetError(error.message, hint=hint(fitting, limits)) from None
     result = _judge(folder, sets, checkpoint, graph, stream, runs, limits, command, seed)
     verdict.save(result, folder.result)

@@ -54,6 +54,19 @@ class FloatLinear(FloatOperator):
 
 
 @dataclass(frozen=True)
+class FloatEmbed(FloatOperator):
+    """y = weight table[x + 128] + bias for an int8 x: a lookup and a linear layer at once.
+
+    table [256], weight [out, in], bias [out].
+    """
+
+    x: str
+    table: Float
+    weight: Float
+    bias: Float
+
+
+@dataclass(frozen=True)
 class FloatRmsNorm(FloatOperator):
     """y = x / sqrt(mean(x^2) + epsilon)."""
 
@@ -127,8 +140,8 @@ class FloatGraph:
         """One step of [W, P] samples; returns every tensor by name and changes `states` in place.
 
         `run` may take the place of `apply`. A scan also leaves its internal products as ``<name>.u`` and
-        ``<name>.h``, a layer norm what it multiplies by its gain as ``<name>.normal``, for calibration.
-        Until a window is full there is no output.
+        ``<name>.h``, a layer norm what it multiplies by its gain as ``<name>.normal``, an embedding what it
+        looks up as ``<name>.signal``, for calibration. Until a window is full there is no output.
         """
         values: Values = {"sample": sample}
         late = self.collected() if self.steps else frozenset()
@@ -172,6 +185,13 @@ def _(operator: FloatCurve, values: Values, states: Values) -> Float:
 @apply.register
 def _(operator: FloatLinear, values: Values, states: Values) -> Float:
     return np.asarray(values[operator.x] @ operator.weight.T + operator.bias)
+
+
+@apply.register
+def _(operator: FloatEmbed, values: Values, states: Values) -> Float:
+    signal = operator.table[values[operator.x].astype(np.int64) + 128]
+    values[f"{operator.name}.signal"] = signal
+    return np.asarray(signal @ operator.weight.T + operator.bias)
 
 
 @apply.register

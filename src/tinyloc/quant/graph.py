@@ -18,9 +18,11 @@ from tinyloc.quant.operators import (
     Add,
     Curve,
     DepthwiseConv,
+    Embed,
     Linear,
     Lookup,
     Multiply,
+    Relu,
     RmsNorm,
     Scan,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "Conv",
     "Curve",
     "DepthwiseConv",
+    "Embed",
     "Forest",
     "Graph",
     "Interleave",
@@ -62,6 +65,7 @@ __all__ = [
     "Multiply",
     "Operator",
     "Position",
+    "Relu",
     "RmsNorm",
     "Scan",
     "Standardise",
@@ -82,7 +86,7 @@ MOST_ELEMENTS = 65535
 OPERATORS: dict[str, type[Operator]] = {
     kind.__name__: kind
     for kind in (
-        *(Lookup, Curve, Linear, RmsNorm, DepthwiseConv, Scan, Multiply, Add),
+        *(Lookup, Curve, Linear, Embed, Relu, RmsNorm, DepthwiseConv, Scan, Multiply, Add),
         *(Collect, Position, LayerNorm, Attention, MeanRows, LastRow, Conv, Interleave),
         *(Viterbi, Statistics, Standardise, Forest),
     )

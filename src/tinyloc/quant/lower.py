@@ -23,6 +23,7 @@ from tinyloc.quant.float_graph import (
     FloatAdd,
     FloatCurve,
     FloatDepthwiseConv,
+    FloatEmbed,
     FloatGraph,
     FloatLinear,
     FloatLookup,
@@ -45,11 +46,13 @@ from tinyloc.quant.graph import (
     Add,
     Curve,
     DepthwiseConv,
+    Embed,
     Graph,
     Linear,
     Lookup,
     Multiply,
     Operator,
+    Relu,
     RmsNorm,
     Scan,
     Tensor,
@@ -69,6 +72,7 @@ def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
         "mdcsa": window_families.mdcsa,
         "transformer": window_families.transformer,
         "statnet": window_families.statnet,
+        "mlp": window_families.mlp,
         "forest": window_families.forest,
     }
     if checkpoint.family not in families:
@@ -134,7 +138,9 @@ class Lowering:
         """Tensors that an operator hands on as they are, and that so need one scale."""
         groups: list[set[str]] = []
         for operator in self.floats.operators:
-            if isinstance(operator, (FloatCollect, FloatPosition, FloatLastRow, FloatViterbi)):
+            if isinstance(operator, (FloatCollect, FloatPosition, FloatLastRow, FloatViterbi, FloatCurve)):
+                if isinstance(operator, FloatCurve) and not self.is_plain_relu(operator):
+                    continue
                 names = {operator.x, operator.y}
             elif isinstance(operator, FloatInterleave):
                 names = {operator.a, operator.b, operator.c, operator.y}
@@ -145,6 +151,10 @@ class Lowering:
                 groups.remove(group)
             groups.append(names)
         return [tuple(sorted(group)) for group in groups]
+
+    def is_plain_relu(self, operator: FloatCurve) -> bool:
+        """Whether it needs no table: a ReLU on 16 bits."""
+        return operator.kind == "relu" and not self.narrow & {operator.x, operator.y}
 
     def _together(self) -> dict[str, float]:
         """name -> the largest magnitude in its group; a CRF's transitions count to their scores."""
@@ -263,6 +273,8 @@ def _(operator: FloatLookup, to: Lowering) -> Operator:
 @lower_operator.register
 def _(operator: FloatCurve, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
+    if to.is_plain_relu(operator):
+        return Relu(operator.name, x.name, to.tensor(operator.y, x.size, x.scale, x.rows).name)
     y = to.tensor(operator.y, x.size, rows=x.rows)
     if x.bits == 8:
         return Lookup(operator.name, x.name, y.name, lookup_table(operator.kind, x.scale, y.scale, y.limit))
@@ -276,6 +288,18 @@ def _(operator: FloatLinear, to: Lowering) -> Operator:
     y = to.tensor(operator.y, len(operator.weight), rows=x.rows)
     parts = to.weights(operator.name, operator.weight, operator.bias, x, y, to.ranges.mean[x.name])
     return Linear(operator.name, x.name, y.name, *parts)
+
+
+@lower_operator.register
+def _(operator: FloatEmbed, to: Lowering) -> Operator:
+    x, signal = to.tensors[operator.x], f"{operator.name}.signal"
+    y = to.tensor(operator.y, len(operator.weight))
+    # the power law goes on to +127 dBm, which no radio sends: only what was heard sets the scale
+    reach = min(float(np.abs(operator.table).max()), to.ranges.largest[signal] * MARGIN)
+    heard = Tensor(signal, x.size, 16, 32767, max(reach, 1e-9) / 32767)
+    table = np.clip(np.rint(operator.table / heard.scale), -heard.limit, heard.limit).astype(np.int16)
+    parts = to.weights(operator.name, operator.weight, operator.bias, heard, y, to.ranges.mean[signal])
+    return Embed(operator.name, x.name, y.name, table, *parts)
 
 
 @lower_operator.register

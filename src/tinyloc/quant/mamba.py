@@ -18,14 +18,13 @@ from tinyloc.quant.float_graph import (
     FloatDepthwiseConv,
     FloatGraph,
     FloatLinear,
-    FloatLookup,
     FloatMultiply,
     FloatOperator,
     FloatRmsNorm,
     FloatScan,
 )
 from tinyloc.quant.float_window import FloatCollect
-from tinyloc.quant.window_families import viterbi
+from tinyloc.quant.window_families import embedding, viterbi
 
 EPSILON = 1e-5
 
@@ -36,13 +35,7 @@ def float_graph(checkpoint: Checkpoint) -> FloatGraph:
     if not isinstance(config, MambaConfig):
         raise QuantisationError(f"no Mamba: {checkpoint.family!r}")
     weights = {name: value.astype(np.float64) for name, value in checkpoint.weights.items()}
-    scaling = checkpoint.scaling
-    gain, offset = scaling.gain.astype(np.float64), scaling.offset.astype(np.float64)
-    embed = weights["embed.weight"] * gain
-    operators: list[FloatOperator] = [
-        FloatLookup("lookup", "signal", "sample", scaling.table.astype(np.float64)),
-        FloatLinear("embed", "stream0", "signal", embed, weights["embed.bias"] - embed @ offset),
-    ]
+    operators = embedding(checkpoint, weights, "stream0")
     layers = config.layers
     for layer in range(layers):
         operators += _block(layer, weights)

@@ -105,6 +105,45 @@ class Linear(Unary):
 
 
 @dataclass(frozen=True)
+class Embed(Unary):
+    """Lookup and Linear at once, straight from the sample:
+
+    y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * table[x[i] + 128], multiplier[o], shift[o])).
+    `table` [256] int16; the others as in Linear. The device keeps no copy of the signal, and an access point
+    whose entry is 0 ("not heard", under the power law) costs it no multiplication.
+    """
+
+    table: npt.NDArray[np.int16]
+    weight: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    multiplier: npt.NDArray[np.int32]
+    shift: npt.NDArray[np.uint8]
+    overwrites: ClassVar[tuple[str, ...]] = ()
+
+    def scratch(self, graph: Graph) -> int:
+        return 4 * graph.tensor(self.y).size
+
+    def check(self, graph: Graph) -> None:
+        x, y = graph.tensor(self.x), graph.tensor(self.y)
+        require(self, (x.bits, y.bits, x.rows, y.rows) == (8, 16, 1, 1), "turns an int8 vector into an int16")
+        array_is(self, "table", self.table, np.int16, (256,))
+        array_is(self, "weight", self.weight, np.int8, (y.size, x.size))
+        requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
+        largest = int(np.abs(self.table.astype(np.int64)).max())
+        accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * largest, self.bias)
+
+
+@dataclass(frozen=True)
+class Relu(Unary):
+    """y = max(x, 0), in x's units."""
+
+    def check(self, graph: Graph) -> None:
+        x, y = graph.tensor(self.x), graph.tensor(self.y)
+        good = x.bits == y.bits == 16 and alike(x, y) and x.scale == y.scale and y.limit >= x.limit
+        require(self, good, "keeps int16 numbers as they are")
+
+
+@dataclass(frozen=True)
 class RmsNorm(Unary):
     """y = x / sqrt(mean(x^2) + epsilon), without gain (the gain is folded into the next weights).
 

@@ -118,7 +118,7 @@ def fine_tune(
         raise no_network(checkpoint.family, "there is nothing in it that could be trained on")
     if not len(sets.train) or not len(sets.validation):
         raise TrainingError("training needs at least one window to train on and one to validate on")
-    floats = float_graph_of(checkpoint)
+    sets, floats = sets.only(checkpoint.access_points), float_graph_of(checkpoint)
     if ranges is None:
         carried = checkpoint.state == "carried"
         heard = chunks(sets.train, options.chunk_steps)[0] if carried else sets.train.rssi

@@ -24,11 +24,13 @@ from tinyloc.quant.graph import (
     Collect,
     Curve,
     DepthwiseConv,
+    Embed,
     Graph,
     Linear,
     Lookup,
     Multiply,
     Operator,
+    Relu,
     RmsNorm,
     Scan,
 )
@@ -102,6 +104,14 @@ class Reference(WindowOperators):
         product = values[op.x].astype(np.float64) @ op.weight.T.astype(np.float64)
         total = self._int32(product.astype(np.int64) + op.bias, op)
         return self._clamp(requantise(total, op.multiplier, op.shift), op)
+
+    def _embed(self, op: Embed, values: dict[str, Ints], states: States) -> Ints:
+        signal = op.table.astype(np.float64)[values[op.x] + 128]
+        total = self._int32((signal @ op.weight.T.astype(np.float64)).astype(np.int64) + op.bias, op)
+        return self._clamp(requantise(total, op.multiplier, op.shift), op)
+
+    def _relu(self, op: Relu, values: dict[str, Ints], states: States) -> Ints:
+        return np.maximum(values[op.x], 0)
 
     def _rmsnorm(self, op: RmsNorm, values: dict[str, Ints], states: States) -> Ints:
         x = values[op.x]

@@ -24,6 +24,7 @@ from tinyloc.quant.float_graph import (
     FloatAdd,
     FloatCurve,
     FloatDepthwiseConv,
+    FloatEmbed,
     FloatGraph,
     FloatLinear,
     FloatLookup,
@@ -50,6 +51,7 @@ Tensors = dict[str, Tensor]
 
 TRAINABLE: Final[dict[type[FloatOperator], tuple[str, ...]]] = {
     FloatLinear: ("weight", "bias"),
+    FloatEmbed: ("weight", "bias"),
     FloatDepthwiseConv: ("weight", "bias"),
     FloatConv: ("weight", "bias"),
     FloatScan: ("A", "D"),
@@ -171,6 +173,11 @@ def _(operator: FloatCurve, own: Tensors, values: Tensors) -> Tensor:
 @torch_apply.register
 def _(operator: FloatLinear, own: Tensors, values: Tensors) -> Tensor:
     return values[operator.x] @ own["weight"].T + own["bias"]
+
+
+@torch_apply.register
+def _(operator: FloatEmbed, own: Tensors, values: Tensors) -> Tensor:
+    return own["table"][values[operator.x].long() + 128] @ own["weight"].T + own["bias"]
 
 
 @torch_apply.register

@@ -1,4 +1,4 @@
-"""Checkpoints of the window families as float graphs: transformer, MDCSA, statistics network, forest.
+"""Checkpoints of the window families as float graphs: transformer, MDCSA, statistics network, MLP, forest.
 
 Weight names are those of `models.families`. Folds that leave the function as it is: the input scaling into
 the embedding; MDCSA's sqrt(H) into the embedding; the gate of its GLU becomes a matrix of its own.
@@ -12,12 +12,13 @@ import numpy as np
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig, MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import ForestConfig, MdcsaConfig, MlpConfig, StatnetConfig, TransformerConfig
 from tinyloc.models.sinusoid import positions
 from tinyloc.quant.float_graph import (
     Float,
     FloatAdd,
     FloatCurve,
+    FloatEmbed,
     FloatGraph,
     FloatLinear,
     FloatLookup,
@@ -49,13 +50,19 @@ def weights_of(checkpoint: Checkpoint) -> Weights:
 
 
 def embedding(checkpoint: Checkpoint, weights: Weights, y: str, factor: float = 1.0) -> list[FloatOperator]:
-    """Sample to embedding, the input scaling folded in, all of it times `factor`."""
+    """Sample to embedding, the input scaling folded in, all of it times `factor`.
+
+    Under the power law most access points of a sample are 0, and one operator looks them up and sums them.
+    """
     scaling = checkpoint.scaling
     gain, offset = scaling.gain.astype(np.float64), scaling.offset.astype(np.float64)
     weight = weights["embed.weight"] * gain * factor
     bias = weights["embed.bias"] * factor - weight @ offset
+    table = scaling.table.astype(np.float64)
+    if scaling.kind == "power":
+        return [FloatEmbed("embed", y, "sample", table, weight, bias)]
     return [
-        FloatLookup("lookup", "signal", "sample", scaling.table.astype(np.float64)),
+        FloatLookup("lookup", "signal", "sample", table),
         FloatLinear("embed", y, "signal", weight, bias),
     ]
 
@@ -183,6 +190,34 @@ def statnet(checkpoint: Checkpoint) -> FloatGraph:
         linear("hidden", "wide", "even", weights, "hidden"),
         FloatCurve("relu", "bent", "wide", "relu"),
         linear("head", "scores", "bent", weights, "head"),
+    ]
+    return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)
+
+
+def mlp(checkpoint: Checkpoint) -> FloatGraph:
+    """The small network on each sample; windows of one step make it a graph of steps: nothing to collect."""
+    config, weights = checkpoint.config, weights_of(checkpoint)
+    assert isinstance(config, MlpConfig)
+    operators = [
+        *embedding(checkpoint, weights, "wide0"),
+        layer_norm("norm0", "normed0", "wide0", weights, "norm"),
+        FloatCurve("relu0", "bent0", "normed0", "relu"),
+    ]
+    for i in range(1, config.layers):
+        own = f"layers.{i - 1}"
+        operators += [
+            linear(f"linear{i}", f"wide{i}", f"bent{i - 1}", weights, f"{own}.linear"),
+            layer_norm(f"norm{i}", f"normed{i}", f"wide{i}", weights, f"{own}.norm"),
+            FloatCurve(f"relu{i}", f"bent{i}", f"normed{i}", "relu"),
+        ]
+    last = f"bent{config.layers - 1}"
+    if checkpoint.window_steps == 1:
+        operators.append(linear("head", "scores", last, weights, "head"))
+        return FloatGraph(tuple(operators), "scores")
+    operators += [
+        FloatCollect("collect", "rows", last),
+        FloatMeanRows("mean", "pooled", "rows"),
+        linear("head", "scores", "pooled", weights, "head"),
     ]
     return FloatGraph(tuple(operators), "scores", checkpoint.window_steps)
 

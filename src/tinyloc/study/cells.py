@@ -251,7 +251,8 @@ class _Shared:
         from tinyloc.quant.calibrate import calibrate
         from tinyloc.quant.lower import Lowering, float_graph_of, lower
 
-        precision, rssi = self.task.precision, calibration_windows(sets.train, checkpoint.state)
+        train = sets.train.only(checkpoint.access_points)
+        precision, rssi = self.task.precision, calibration_windows(train, checkpoint.state)
         if form == "integer":
             return lower(checkpoint, rssi, precision)
         from tinyloc.quant.qat import QatOptions
@@ -275,7 +276,7 @@ class _Shared:
         from tinyloc.quant.reference import Reference, rooms_of
         from tinyloc.quant.replay import replay
 
-        sets, task = self.sets, self.task
+        sets, task = self.sets.only(graph.access_points), self.task
         validation = replay(sets.validation, graph.state)
         judged = rooms_of(validation.scores(Reference(chosen))[validation.ends])
         board = find_board(task.board)

@@ -55,6 +55,34 @@ def test_a_family_goes_the_whole_way(
     assert result["f1_macro"]["device"] == result["f1_macro"]["integer"]
 
 
+@pytest.fixture(scope="module")
+def moved(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with an accelerometer that is shaken in one of the rooms."""
+    rng = np.random.default_rng(1)
+    head, *rows = recording.read_text().splitlines()
+    lines = [f"{head},ax,ay,az"]
+    for row in rows:
+        x, y, z = rng.normal(0, 0.5 if "room1" in row else 0.02, 3) + np.array([0, 0, 1])
+        lines.append(f"{row},{x:.3f},{y:.3f},{z:.3f}")
+    path = tmp_path_factory.mktemp("moved") / "home.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_an_accelerometer_goes_the_whole_way(
+    moved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--family", "mdcsa", "--hidden", "4", "--tune", "accelerometer=true", "--tune", "crf=true")
+    some = ("--train-steps", "25", "--scaling", "minmax", "--tier", "pip", "--with", "hop=5", "--json")
+    code, out, err = call(capsys, "run", "--data", moved, "--out", tmp_path / "run", *words, *some)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["model"]["options"]["accelerometer"] is True
+    assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
+    header = (tmp_path / "run" / "c" / "tinyloc_model.h").read_text()
+    assert "#define TINYLOC_ACCESS_POINTS 3\n#define TINYLOC_SAMPLE_BYTES 6\n" in header
+
+
 @pytest.mark.parametrize(
     ("words", "here", "paper"),
     [
@@ -150,6 +178,7 @@ def test_a_study_from_the_command_line(
         (("--family", "forest", "--tune", "crf=true"), "CRF"),
         (("--family", "forest", "--leaves", "500"), "2 to 256 leaves"),
         (("--tune", "crf=true", "--state", "carried"), "--state reset"),
+        (("--family", "mdcsa", "--tune", "accelerometer=true"), "these recordings have none"),
     ],
 )
 def test_what_training_does_not_know(

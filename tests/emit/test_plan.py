@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from builders import mamba, signal
+from builders import mamba, scaling, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyloc.emit.plan import plan
-from tinyloc.quant.graph import SAMPLE, Add, Graph, Scan, Tensor
+from tinyloc.models import families
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import MdcsaConfig
+from tinyloc.quant.graph import SAMPLE, Add, Collect, Graph, Scan, Tensor
 from tinyloc.quant.lower import lower
 
 
@@ -39,6 +42,18 @@ def test_a_scan_never_writes_over_b_or_c() -> None:
     nothing_overlaps(made.check())
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_both_modalities_share_one_arena(layers: int) -> None:
+    config = MdcsaConfig(6, 4, 8, layers, accelerometer=True)
+    weights = families.build(config).weights()
+    names = tuple("abcd"), tuple("uvwxyz")
+    checkpoint = Checkpoint(config, scaling("minmax", 6), weights, *names, 20, 0.2, "reset")
+    graph = lower(checkpoint, signal(20, 20, 9))
+    nothing_overlaps(graph)
+    gates = [operator for operator in graph.operators if isinstance(operator, Collect)]
+    assert [graph.tensor(gate.output).bytes for gate in gates] == [20 * 8 * 2, 20 * 3]
+
+
 def nothing_overlaps(graph: Graph) -> None:
     """Follow the tensors that live, operator by operator."""
     layout = plan(graph)
@@ -52,7 +67,7 @@ def nothing_overlaps(graph: Graph) -> None:
         output = operator.output
         for other in living - {output}:
             # an input that ends here may be written over in place, but only exactly and only if allowed
-            if output == graph.output:
+            if output == graph.output or output not in layout.offset:
                 continue
             (low, high), (start, stop) = span(output), span(other)
             if high <= start or stop <= low:
@@ -61,7 +76,8 @@ def nothing_overlaps(graph: Graph) -> None:
             assert other not in needed
             assert other in [getattr(operator, field) for field in operator.overwrites]
             assert (low, high) == (start, stop)
-        living = {name for name in living | {output} if name in needed} - {SAMPLE, graph.output}
+        kept = {gate.output for gate in graph.operators if isinstance(gate, Collect)}
+        living = {name for name in living | {output} if name in needed} - {SAMPLE, graph.output} - kept
     assert layout.bytes % 4 == 0
     assert all(offset % 4 == 0 for offset in layout.offset.values())
     assert all(layout.offset[n] + graph.tensor(n).bytes <= layout.bytes for n in layout.offset)

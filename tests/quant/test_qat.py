@@ -22,6 +22,7 @@ from tinyloc.models.config import (
     MlpConfig,
     StatnetConfig,
     TransformerConfig,
+    reads_motion,
 )
 from tinyloc.quant.calibrate import calibrate
 from tinyloc.quant.float_graph import FloatGraph
@@ -49,9 +50,18 @@ CONFIGS: dict[str, Config] = {
     "transformer": TransformerConfig(P, K, steps=T, hidden=16, layers=2, heads=2),
     "mdcsa-L1": MdcsaConfig(P, K, hidden=8, layers=1),
     "mdcsa-L3-crf": MdcsaConfig(P, K, hidden=6, layers=3, crf=True),
+    "mdcsa-motion": MdcsaConfig(P, K, hidden=6, layers=1, accelerometer=True),
     "statnet": StatnetConfig(P, K, hidden=16),
     "mlp-L2": MlpConfig(P, K, hidden=8, layers=2),
 }
+
+
+def heard(checkpoint: Checkpoint, rssi: np.ndarray) -> np.ndarray:
+    """The samples of windows [W, T, P], with an accelerometer's behind where the model reads one."""
+    if not reads_motion(checkpoint.config):
+        return rssi
+    moved = np.random.default_rng(len(rssi)).normal(0, 20, (*rssi.shape[:2], 3))
+    return np.concatenate([rssi, np.rint(np.clip(moved, -127, 127)).astype(np.int8)], axis=2)
 
 
 def made(config: Config) -> Checkpoint:
@@ -109,8 +119,9 @@ def _numpy_tensors(floats: FloatGraph, rssi: np.ndarray) -> dict[str, np.ndarray
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_torch_means_what_numpy_means(name: str) -> None:
-    floats = float_graph_of(made(CONFIGS[name]))
-    rssi = signal(20, T, P, 1)
+    checkpoint = made(CONFIGS[name])
+    floats = float_graph_of(checkpoint)
+    rssi = heard(checkpoint, signal(20, T, P, 1))
     wanted = _numpy_tensors(floats, rssi)
     centres = {key: value.reshape(-1, value.shape[-1]).mean(axis=0) for key, value in wanted.items()}
     for dtype, bound in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
@@ -138,13 +149,13 @@ def test_torch_means_what_numpy_means(name: str) -> None:
 def test_forward_is_the_reference_and_gradients_reach_every_array(name: str, precision: Precision) -> None:
     checkpoint = made(CONFIGS[name])
     floats = float_graph_of(checkpoint)
-    ranges = calibrate(floats, signal(100, T, P))
+    ranges = calibrate(floats, heard(checkpoint, signal(100, T, P)))
     relower = Relowering(checkpoint, ranges, precision)
     model = TorchGraph(floats, fixed=structural(checkpoint), centres=ranges.mean)
     assert ("position.table" in model.trained) == (name == "transformer")
     assert not {"lookup.table", "standardise.offset", "standardise.gain"} & set(model.trained)
     optimiser = torch.optim.SGD(model.trained.values(), lr=1e-4)
-    rssi = signal(48, T, P, 1)
+    rssi = heard(checkpoint, signal(48, T, P, 1))
     rooms = torch.arange(48) % K
     for _ in range(4):
         now = model.floats()

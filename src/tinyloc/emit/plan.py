@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyloc.quant.graph import SAMPLE, Collect, Graph
+from tinyloc.quant.graph import MOTION, SAMPLE, Collect, Graph
 
 ALIGNMENT = 4
 
@@ -42,7 +42,9 @@ def plan(graph: Graph) -> Plan:
         return root(merged[name]) if name in merged else name
 
     # rows that are collected lie in the state, the scores of a window too
-    skipped = {SAMPLE, graph.output} | {op.output for op in graph.operators if isinstance(op, Collect)}
+    skipped = {SAMPLE, MOTION, graph.output} | {
+        op.output for op in graph.operators if isinstance(op, Collect)
+    }
     for position, operator in enumerate(graph.operators):
         if operator.output in skipped:
             continue

@@ -23,6 +23,7 @@ from tinyloc.emit.plan import Plan, plan
 from tinyloc.files import write_text
 from tinyloc.quant.graph import (
     HELD,
+    MOTION,
     SAMPLE,
     Collect,
     Conv,
@@ -109,6 +110,8 @@ class Writer:
             "title": comment(title),
             "version": __version__,
             "points": len(graph.access_points),
+            "sample_bytes": graph.sample_bytes,
+            "motion": graph.motion,
             "point_names": [comment(name) for name in graph.access_points],
             "rooms": [comment(name) for name in graph.rooms],
             "steps": graph.window_steps,
@@ -149,6 +152,8 @@ class Writer:
         """Where a tensor lies, as a C expression."""
         if name == SAMPLE:
             return "sample"
+        if name == MOTION:
+            return f"(sample + {len(self.graph.access_points)})"
         if name == self.graph.output:
             return f"state->{HELD}" if self.windowed else "result->scores"
         for operator in self.graph.operators:

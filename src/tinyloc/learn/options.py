@@ -265,6 +265,11 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
             heads=options.heads,
             feedforward=options.feedforward,
         )
+    if options.accelerometer and train.acceleration is None:
+        raise UsageError(
+            "the accelerometer's branch needs acceleration, and these recordings have none",
+            hint="Train without accelerometer=true, or name the columns with --acceleration.",
+        )
     if options.family == MdcsaConfig.family:
         return MdcsaConfig(
             access_points=points,

@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from tinyloc.errors import UsageError
+from tinyloc.models.motion import MOTION_AXES
 
 Shapes = dict[str, tuple[int, ...]]
 
 MOST_TREES: Final = 1000
 MOST_LEAVES: Final = 256
 """Leaves of one tree: its inner nodes are then counted in a byte."""
-
-MOTION_AXES: Final = 3
-"""An accelerometer's numbers per sample."""
 
 
 @dataclass(frozen=True)
@@ -364,6 +362,11 @@ def describe(config: Config) -> dict[str, Any]:
         "parameters": parameters(config),
         "parameters_paper": parameters_paper(config),
     }
+
+
+def reads_motion(config: Config) -> bool:
+    """Whether a model of this shape reads an accelerometer beside the signals."""
+    return isinstance(config, MdcsaConfig) and config.accelerometer
 
 
 def carries_no_state(family: str) -> UsageError:

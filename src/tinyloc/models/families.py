@@ -26,6 +26,7 @@ mdcsa (for each kernel of k taps a block j; a convolution's weight is [out, in, 
         with the accelerometer also motion_query, motion_key, motion_norm, grn.context.weight [4 H, H]
     join.weight [H, H, 3], join.bias [H]: stride L (L3: three tokens a step; L1: causal); norm.{weight, bias}
     head.weight [K, H], head.bias [K]; with the accelerometer also embed_motion.weight [H, 3], .bias [H]
+        (of g in steps of 1/32: `motion.py`)
 
 statnet
     offset [6 P], gain [6 P]: (statistics - offset) * gain, measured, not learned
@@ -62,10 +63,12 @@ from tinyloc.models.config import (
     StatnetConfig,
     TransformerConfig,
     no_network,
+    reads_motion,
 )
 from tinyloc.models.mamba import Mamba
 from tinyloc.models.mdcsa import Mdcsa
 from tinyloc.models.mlp import Mlp
+from tinyloc.models.motion import as_heard
 from tinyloc.models.scaling import InputScaling
 from tinyloc.models.statistics import window_statistics
 from tinyloc.models.statnet import Statnet
@@ -113,12 +116,13 @@ def inputs(
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """What a model of that shape is called on, for `rssi` [B, T, P] int8 dBm: the scaled signals [B, T, P],
     or the statistics [B, 6 P] for a family that reads those; for a model with an accelerometer also the
-    `acceleration` [B, T, 3] in g. Raises UsageError where that is missing, or T is not the model's.
+    `acceleration` [B, T, 3] in g, rounded as the device reads it. Raises UsageError where that is missing,
+    or T is not the model's.
     """
-    if isinstance(config, MdcsaConfig) and config.accelerometer:
+    if reads_motion(config):
         if acceleration is None:
             raise UsageError("this model reads an accelerometer, and the recording has none")
-        return (scaling.apply(rssi), acceleration)
+        return (scaling.apply(rssi), as_heard(acceleration))
     if isinstance(config, StatnetConfig):
         return (window_statistics(rssi).astype(np.float32),)
     if isinstance(config, TransformerConfig) and rssi.shape[1] != config.steps:

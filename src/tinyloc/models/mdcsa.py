@@ -32,8 +32,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tinyloc.models.base import RoomModel
-from tinyloc.models.config import MOTION_AXES, MdcsaConfig
+from tinyloc.models.config import MdcsaConfig
 from tinyloc.models.crf import Crf
+from tinyloc.models.motion import MOTION_AXES
 from tinyloc.models.sinusoid import positions
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyloc import emit as emission
-from tinyloc.data.windows import WindowSets
+from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.device.boards import Board, find_board
 from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError, UsageError
@@ -24,11 +24,11 @@ from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fi
 from tinyloc.learn.options import TrainOptions, is_sparse, model_config, read
 from tinyloc.models import forest
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, ForestConfig
+from tinyloc.models.config import Config, ForestConfig, reads_motion
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
-from tinyloc.quant.replay import replay
+from tinyloc.quant.replay import replay, samples_of
 
 SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Widths H that are proposed instead, with one layer."""
@@ -76,7 +76,9 @@ def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Seque
 
     Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit.
     """
-    graph = lower(random_model(config, sets), sets.train.rssi[:16], precision)
+    graph = lower(
+        random_model(config, sets), samples_of(_first(sets.train, 16), reads_motion(config)), precision
+    )
     board = dataclasses.replace(find_board("cortex-m4"), ram_bytes=2**20, flash_bytes=2**22)
     flash, ram = [], []
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
@@ -164,13 +166,17 @@ def _name(config: Config) -> str:
 
 
 def _some(graph: Graph, sets: WindowSets) -> bytes:
-    first = dataclasses.replace(
-        sets.train,
-        rssi=sets.train.rssi[:WINDOWS],
-        rooms_at=sets.train.rooms_at[:WINDOWS],
-        room=sets.train.room[:WINDOWS],
-        session=sets.train.session[:WINDOWS],
-        end_time=sets.train.end_time[:WINDOWS],
-        acceleration=None,
+    return replay(_first(sets.train, WINDOWS), "reset", graph.motion).records()
+
+
+def _first(windows: Windows, count: int) -> Windows:
+    moved = windows.acceleration
+    return dataclasses.replace(
+        windows,
+        rssi=windows.rssi[:count],
+        rooms_at=windows.rooms_at[:count],
+        room=windows.room[:count],
+        session=windows.session[:count],
+        end_time=windows.end_time[:count],
+        acceleration=None if moved is None else moved[:count],
     )
-    return replay(first, "reset").records()

@@ -20,14 +20,14 @@ from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import chunks
 from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import is_network
+from tinyloc.models.config import is_network, reads_motion
 from tinyloc.pipeline.folder import RunFolder
 from tinyloc.quant import storage
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
 from tinyloc.quant.reference import Reference, rooms_of
-from tinyloc.quant.replay import replay
+from tinyloc.quant.replay import replay, samples_of
 
 LOUD_POINTS = 1.0
 """Points of macro-F1 on validation from which a loss by quantisation is reported loudly."""
@@ -191,11 +191,11 @@ def precision_words(found: Quantised, family: str) -> str:
     return f"int8 weights, {found.precision} activations"
 
 
-def calibration_windows(windows: Windows, state: str) -> npt.NDArray[np.int8]:
-    """Training windows [W, T, P] for the ranges: long stretches where the state is carried."""
-    if state == "carried":
+def calibration_windows(windows: Windows, checkpoint: Checkpoint) -> npt.NDArray[np.int8]:
+    """Training windows of samples for the ranges: long stretches where the state is carried."""
+    if checkpoint.state == "carried":
         return chunks(windows, CARRIED_CALIBRATION_STEPS)[0]
-    return windows.rssi
+    return samples_of(windows, reads_motion(checkpoint.config))
 
 
 def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
@@ -222,16 +222,16 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
             hint="Train again in this folder.",
         )
     sets = sets.only(checkpoint.access_points)
-    calibrating = calibration_windows(sets.train, checkpoint.state)
+    calibrating = calibration_windows(sets.train, checkpoint)
     graph = lower(checkpoint, calibrating, precision)
     judged, chosen = graph, checkpoint
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
         judged = lower(chosen, calibrating, precision)
-    stream = replay(sets.validation, graph.state)
+    stream = replay(sets.validation, graph.state, graph.motion)
     answered = rooms_of(stream.scores(Reference(judged))[stream.ends])
     floats = predict(chosen, sets.validation).argmax(axis=1)
-    costs = attribution(float_graph_of(chosen), judged, sets.validation.rssi)
+    costs = attribution(float_graph_of(chosen), judged, samples_of(sets.validation, graph.motion))
     found = Quantised(
         precision,
         macro_f1(sets.validation.room, floats),

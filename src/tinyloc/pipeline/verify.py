@@ -187,7 +187,7 @@ def verify(
     folder.need(folder.c_model, "emit")
     seed = int(checkpoint.training.get("seed", 0)) if seed is None else seed
     heard = sets.only(graph.access_points)
-    stream = replay(heard.test, graph.state)
+    stream = replay(heard.test, graph.state, graph.motion)
     try:
         runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
     except BudgetError as error:

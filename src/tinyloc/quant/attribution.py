@@ -33,7 +33,9 @@ class OperatorCost:
 
 
 def attribution(floats: FloatGraph, graph: Graph, rssi: npt.NDArray[np.int8]) -> list[OperatorCost]:
-    """Cost of every operator on windows [W, T, P] (at most 200 are used), the costliest first."""
+    """Cost of every operator on windows of samples (`replay.samples_of`; at most 200 are used), the costliest
+    first.
+    """
     rssi = rssi[np.unique(np.linspace(0, len(rssi) - 1, min(MOST_WINDOWS, len(rssi))).astype(np.int64))]
     truth = floats.run(rssi)[:, -1]
     spread = float(np.std(truth)) or 1.0

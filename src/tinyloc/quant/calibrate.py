@@ -29,7 +29,7 @@ class Ranges:
 
 
 def calibrate(graph: FloatGraph, rssi: npt.NDArray[np.int8]) -> Ranges:
-    """Run windows [W, T, P] through the float graph and note each tensor's range.
+    """Run windows of samples (`replay.samples_of`) through the float graph and note each tensor's range.
 
     At most 512 windows are used, spread evenly. Raises QuantisationError for no windows, or values that are
     not finite.

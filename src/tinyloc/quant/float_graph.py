@@ -14,6 +14,8 @@ from functools import singledispatch
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.models.motion import MOTION_AXES, UNITS_PER_G
+from tinyloc.quant.operator import MOTION, SAMPLE
 from tinyloc.quant.tables import curve
 
 Float = npt.NDArray[np.float64]
@@ -120,11 +122,14 @@ class FloatGraph:
     """Operators in order, from `sample` (dBm, -128 = not heard) to `output` (scores [W, K]).
 
     `steps`: those of a window, where the graph collects one before it answers; 0 where it answers each step.
+    `motion`: whether the last three numbers of a sample are an accelerometer's, in 1/32 g, which become the
+    tensor `acceleration` in g.
     """
 
     operators: tuple[FloatOperator, ...]
     output: str
     steps: int = 0
+    motion: bool = False
 
     def collected(self) -> frozenset[str]:
         """Names of the tensors that are there only when the window is full."""
@@ -136,14 +141,20 @@ class FloatGraph:
                 found.add(operator.y)
         return frozenset(found)
 
+    def inputs(self, sample: Float) -> Values:
+        """Samples [..., P] or, with an accelerometer, [..., P + 3] as the tensors that the graph reads."""
+        if not self.motion:
+            return {SAMPLE: sample}
+        return {SAMPLE: sample[..., :-MOTION_AXES], MOTION: sample[..., -MOTION_AXES:] / UNITS_PER_G}
+
     def step(self, sample: Float, states: Values, run: Apply | None = None) -> Values:
-        """One step of [W, P] samples; returns every tensor by name and changes `states` in place.
+        """One step of samples (`inputs`); returns every tensor by name and changes `states` in place.
 
         `run` may take the place of `apply`. A scan also leaves its internal products as ``<name>.u`` and
         ``<name>.h``, a layer norm what it multiplies by its gain as ``<name>.normal``, an embedding what it
         looks up as ``<name>.signal``, for calibration. Until a window is full there is no output.
         """
-        values: Values = {"sample": sample}
+        values = self.inputs(sample)
         late = self.collected() if self.steps else frozenset()
         done = int(states.get("clock", np.zeros(1))[0]) + 1
         for place, operator in enumerate(self.operators):
@@ -157,7 +168,8 @@ class FloatGraph:
         return values
 
     def run(self, rssi: npt.NDArray[np.int8]) -> Float:
-        """Windows [W, T, P] int8 -> scores after every step [W, T, K], from a reset state.
+        """Windows of samples [W, T, P or P + 3] int8 -> scores after every step [W, T, K], from a reset
+        state.
 
         A graph that collects windows answers after the last step alone: [W, 1, K].
         """

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinyloc.errors import QuantisationError
-from tinyloc.quant.operator import INT32_MAX, SAMPLE, Operator, State, Tensor
+from tinyloc.models.motion import LARGEST, MOTION_AXES, UNITS_PER_G
+from tinyloc.quant.operator import INT32_MAX, MOTION, SAMPLE, Operator, State, Tensor
 from tinyloc.quant.operators import (
     Add,
     Curve,
@@ -45,6 +46,7 @@ __all__ = [
     "CLOCK",
     "HELD",
     "INT32_MAX",
+    "MOTION",
     "OPERATORS",
     "SAMPLE",
     "Add",
@@ -123,6 +125,16 @@ class Graph:
         return by_name[name]
 
     @property
+    def motion(self) -> bool:
+        """Whether it reads an accelerometer: `acceleration`, 3 int8 behind the sample's signals."""
+        return MOTION in self.__dict__["_by_name"]
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample: an int8 per access point, then three of the accelerometer where it is read."""
+        return len(self.access_points) + MOTION_AXES * self.motion
+
+    @property
     def windowed(self) -> frozenset[str]:
         """Names of the tensors that are there only when the window is full; empty for a graph of steps."""
         found: set[str] = set()
@@ -157,12 +169,14 @@ class Graph:
         sample, scores = self.tensor(SAMPLE), self.tensor(self.output)
         if (sample.size, sample.rows, sample.bits) != (len(self.access_points), 1, 8):
             raise QuantisationError("the sample is not one int8 per access point")
+        if self.motion and self.tensor(MOTION) != motion_tensor():
+            raise QuantisationError("the accelerometer's part of the sample is not three int8 of 1/32 g")
         rooms = len(self.rooms)
         if (scores.size, scores.rows, scores.bits) != (rooms, 1, 16) or not 1 <= rooms <= 255:
             raise QuantisationError("the scores are not one int16 per room, 255 rooms at most")
         if self.state not in ("reset", "carried") or self.window_steps < 1:
             raise QuantisationError(f"no window has {self.window_steps} steps and state {self.state!r}")
-        written = {SAMPLE}
+        written = {SAMPLE, MOTION} if self.motion else {SAMPLE}
         for operator in self.operators:
             missing = [name for name in operator.inputs if name not in written]
             if missing or operator.output in written:
@@ -179,3 +193,8 @@ class Graph:
             if late and late != set(operator.inputs):
                 raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
         return self
+
+
+def motion_tensor() -> Tensor:
+    """The tensor of an accelerometer's part of the sample: three int8, one unit 1/32 g."""
+    return Tensor(MOTION, MOTION_AXES, 8, LARGEST, 1 / UNITS_PER_G)

@@ -42,6 +42,7 @@ from tinyloc.quant.float_window import (
 )
 from tinyloc.quant.graph import (
     INT32_MAX,
+    MOTION,
     SAMPLE,
     Add,
     Curve,
@@ -56,6 +57,7 @@ from tinyloc.quant.graph import (
     RmsNorm,
     Scan,
     Tensor,
+    motion_tensor,
 )
 from tinyloc.quant.tables import curve_table, lookup_table
 
@@ -81,7 +83,10 @@ def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
 
 
 def lower(checkpoint: Checkpoint, rssi: npt.NDArray[np.int8], precision: Precision = "int16") -> Graph:
-    """Quantise a trained model; `rssi` [W, T, P] int8 are calibration windows of the training set.
+    """Quantise a trained model; `rssi` are calibration windows of the training set.
+
+    They are samples as the device takes them, int8 [W, T, P]; with an accelerometer [W, T, P + 3]
+    (`replay.samples_of`).
 
     Raises QuantisationError where a range, a shape or an accumulator does not allow it.
     """
@@ -172,6 +177,8 @@ class Lowering:
         """Lower all operators and check the whole."""
         points = len(checkpoint.access_points)
         self.tensors[SAMPLE] = Tensor(SAMPLE, points, 8, 127, 1.0)
+        if self.floats.motion:
+            self.tensors[MOTION] = motion_tensor()
         operators = tuple(lower_operator(operator, self) for operator in self.floats.operators)
         config = checkpoint.config
         return Graph(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 INT32_MAX = 2**31 - 1
 SAMPLE = "sample"
 """Name of the tensor that holds the radio's sample."""
+MOTION = "acceleration"
+"""Name of the tensor that holds the accelerometer's part of the sample, in a graph that reads one."""
 
 
 @dataclass(frozen=True)

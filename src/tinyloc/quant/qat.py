@@ -33,16 +33,16 @@ from tinyloc.learn.options import Augmentation, spread
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.streams import chunks
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig, no_network
+from tinyloc.models.config import ForestConfig, no_network, reads_motion
 from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
 from tinyloc.quant.arithmetic import Ints
 from tinyloc.quant.calibrate import Ranges, calibrate
 from tinyloc.quant.float_graph import Float, FloatGraph, FloatOperator, FloatScan
-from tinyloc.quant.graph import SAMPLE, Collect, DepthwiseConv, Graph, Operator, Scan
+from tinyloc.quant.graph import Collect, DepthwiseConv, Graph, Operator, Scan
 from tinyloc.quant.graph import Tensor as Typed
 from tinyloc.quant.lower import Lowering, Precision, float_graph_of
 from tinyloc.quant.reference import Reference
-from tinyloc.quant.replay import replay
+from tinyloc.quant.replay import replay, samples_of
 from tinyloc.quant.torch_graph import Tensors, TorchGraph, scan, torch_apply
 
 
@@ -121,7 +121,8 @@ def fine_tune(
     sets, floats = sets.only(checkpoint.access_points), float_graph_of(checkpoint)
     if ranges is None:
         carried = checkpoint.state == "carried"
-        heard = chunks(sets.train, options.chunk_steps)[0] if carried else sets.train.rssi
+        motion = reads_motion(checkpoint.config)
+        heard = chunks(sets.train, options.chunk_steps)[0] if carried else samples_of(sets.train, motion)
         ranges = calibrate(floats, heard)
     with _one_thread():
         return _fine_tune(checkpoint, floats, sets, options, ranges, progress)
@@ -144,6 +145,7 @@ def _fine_tune(
     rssi, rooms = chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
     if not carried:
         rooms = windows.room[:, None]
+    moved = samples_of(windows, True)[..., rssi.shape[2] :] if floats.motion else None
     how, deviation = options.augmentation or augmentation_of(checkpoint), spread(windows)
     model = TorchGraph(floats, fixed=structural(checkpoint), centres=ranges.mean)
     units = {name: _unit(name, model, floats, ranges) for name in model.trained}
@@ -157,6 +159,8 @@ def _fine_tune(
             group["eps"] = 1e-12
         chosen = _batch(len(rssi), options.batch, options.seed, step)
         heard = augment(rssi[chosen], how, deviation, np.random.default_rng([options.seed, step, 1]))
+        if moved is not None:
+            heard = np.concatenate([heard, moved[chosen]], axis=2)
         try:
             scores = integer_forward(model, Reference(relower(model.floats())), heard)
         except QuantisationError as error:
@@ -236,14 +240,15 @@ def straight_through(real: Tensor, exact: Tensor, limit: float) -> Tensor:
 
 
 def integer_forward(model: TorchGraph, reference: Reference, rssi: npt.NDArray[np.int8]) -> Tensor:
-    """Windows [W, T, P] -> the reference's scores in real units, float64, with gradients for `model`.
+    """Windows of samples (`replay.samples_of`) -> the reference's scores in real units, float64, with
+    gradients for `model`.
 
     [W, T, K], or [W, K] from a graph that answers once a window. `reference` runs the integer form of
     `model.floats()`. Each operator runs on all steps at once; those with a state of their own step by step.
     """
     graph = reference.graph
-    integers: dict[str, Ints] = {SAMPLE: rssi.astype(np.int64)}
-    values: Tensors = {SAMPLE: torch.tensor(rssi, dtype=torch.float64)}
+    integers = reference.inputs(rssi)
+    values: Tensors = {name: torch.from_numpy(x * graph.tensor(name).scale) for name, x in integers.items()}
     for operator, integer in zip(model.source.operators, graph.operators, strict=True):
         y = graph.tensor(integer.output)
         exact, states = _integer_apply(reference, integer, integers)
@@ -296,15 +301,17 @@ def _real(
 
 def integer_score(graph: Graph, windows: Windows) -> tuple[float, float]:
     """(macro-F1 0..1, minus the cross-entropy in nats) of an integer graph on windows: more is better."""
-    stream = replay(windows, graph.state)
+    stream = replay(windows, graph.state, graph.motion)
     scores = stream.scores(Reference(graph))[stream.ends]
     logits = (scores * graph.tensor(graph.output).scale).astype(np.float32)
     return macro_f1(windows.room, scores.argmax(axis=1)), -cross_entropy(logits, windows.room)
 
 
 def structural(checkpoint: Checkpoint) -> frozenset[str]:
-    """Arrays that belong to the family's form and do not train: MDCSA's sinusoid."""
-    return frozenset() if "position" in checkpoint.weights else frozenset({"position.table"})
+    """Arrays that belong to the family's form and do not train: MDCSA's sinusoid, in both its places."""
+    if "position" in checkpoint.weights:
+        return frozenset()
+    return frozenset({"position.table", "motion_position.table"})
 
 
 def augmentation_of(checkpoint: Checkpoint) -> Augmentation:

@@ -19,6 +19,7 @@ from tinyloc.quant.graph import (
     CLOCK,
     HELD,
     INT32_MAX,
+    MOTION,
     SAMPLE,
     Add,
     Collect,
@@ -50,8 +51,11 @@ class Reference(WindowOperators):
         return {kept.name: np.zeros((windows, kept.size), np.int64) for kept in self.graph.states()}
 
     def step(self, sample: npt.NDArray[np.int8], states: States) -> npt.NDArray[np.int16]:
-        """One step: sample [W, P] int8 -> scores [W, K] int16. `states` is changed in place."""
-        values: dict[str, Ints] = {SAMPLE: sample.astype(np.int64)}
+        """One step: sample [W, P] int8 -> scores [W, K] int16. `states` is changed in place.
+
+        A graph that reads an accelerometer takes [W, P + 3]. Raises QuantisationError for another width.
+        """
+        values = self.inputs(sample)
         full = not self.windowed or int(states[CLOCK].flat[0]) + 1 == self.graph.window_steps
         for operator in self.graph.operators:
             if full or isinstance(operator, Collect) or operator.output not in self.windowed:
@@ -63,8 +67,21 @@ class Reference(WindowOperators):
             return states[HELD].astype(np.int16)
         return values[self.graph.output].astype(np.int16)
 
+    def inputs(self, sample: npt.NDArray[np.int8]) -> dict[str, Ints]:
+        """A sample's bytes [..., P] or [..., P + 3] as the tensors that the graph reads."""
+        if sample.shape[-1] != self.graph.sample_bytes:
+            raise QuantisationError(
+                f"a sample of this model has {self.graph.sample_bytes} bytes, not {sample.shape[-1]}"
+            )
+        points = len(self.graph.access_points)
+        values: dict[str, Ints] = {SAMPLE: sample[..., :points].astype(np.int64)}
+        if self.graph.motion:
+            values[MOTION] = sample[..., points:].astype(np.int64)
+        return values
+
     def run(self, rssi: npt.NDArray[np.int8], states: States | None = None) -> npt.NDArray[np.int16]:
-        """Windows [W, T, P] int8 -> scores after every step [W, T, K] int16, each from a reset state.
+        """Windows of samples [W, T, P or P + 3] int8 -> scores after every step [W, T, K] int16, each from a
+        reset state.
 
         With `states` (changed in place) it goes on from there instead.
         """

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import Windows
+from tinyloc.errors import UsageError
 from tinyloc.learn.streams import streams
+from tinyloc.models.motion import to_int8
 from tinyloc.quant.reference import Reference
 
 
 @dataclass(frozen=True)
 class Replay:
-    """`samples` [S, P] int8 in order; `resets` [S] bool, True where the state starts from zeros;
-    `ends` [W] the step at which each window ends; `steps` T of a window.
+    """`samples` [S, P], or [S, P + 3] with an accelerometer, int8 in order; `resets` [S] bool, True where the
+    state starts from zeros; `ends` [W] the step at which each window ends; `steps` T of a window.
     """
 
     samples: npt.NDArray[np.int8]
@@ -50,14 +52,31 @@ class Replay:
         return int(np.count_nonzero(wrong[self.ends + 1] == wrong[first]))
 
 
-def replay(windows: Windows, state: str) -> Replay:
-    """The stream of `windows` for a model of that state ("reset" or "carried")."""
-    count, steps, points = windows.rssi.shape
+def samples_of(windows: Windows, motion: bool) -> npt.NDArray[np.int8]:
+    """What a device is fed of `windows`, [W, T, P] int8 dBm; with `motion` [W, T, P + 3], the last three the
+    acceleration in 1/32 g. Raises UsageError where that is asked for and was not recorded.
+    """
+    if not motion:
+        return windows.rssi
+    if windows.acceleration is None:
+        raise UsageError("this model reads an accelerometer, and the recording has none")
+    return np.concatenate([windows.rssi, to_int8(windows.acceleration)], axis=2)
+
+
+def replay(windows: Windows, state: str, motion: bool = False) -> Replay:
+    """The stream of `windows` for a model of that state ("reset" or "carried"), `motion` as in `samples_of`.
+
+    Raises UsageError for an accelerometer where there is none, and where the state is carried.
+    """
+    if motion and state != "reset":
+        raise UsageError("a model that reads an accelerometer starts every window anew")
+    count, steps, _ = windows.rssi.shape
     if state == "reset":
+        heard = samples_of(windows, motion)
         resets = np.zeros((count, steps), np.bool_)
         resets[:, 0] = True
         ends = np.arange(count, dtype=np.int64) * steps + steps - 1
-        return Replay(windows.rssi.reshape(-1, points), resets.ravel(), ends, steps)
+        return Replay(heard.reshape(count * steps, -1), resets.ravel(), ends, steps)
     samples, resets_at, ends = [], [], np.zeros(count, np.int64)
     length = 0
     for stream in streams(windows):

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import ForestConfig, MdcsaConfig, MlpConfig, StatnetConfig, TransformerConfig
 from tinyloc.models.sinusoid import positions
@@ -39,6 +38,7 @@ from tinyloc.quant.float_window import (
     FloatStatistics,
     FloatViterbi,
 )
+from tinyloc.quant.operator import MOTION
 
 EPSILON = 1e-5
 Weights = dict[str, Float]
@@ -117,19 +117,31 @@ def transformer(checkpoint: Checkpoint) -> FloatGraph:
 
 
 def mdcsa(checkpoint: Checkpoint) -> FloatGraph:
-    """MDCSA on signal strength alone (arXiv 2308.02419, 2412.09289)."""
+    """MDCSA, on signal strength alone or with an accelerometer too (arXiv 2308.02419, 2412.09289).
+
+    What the accelerometer said is kept as its bytes and embedded when the window is full: 3 bytes a step.
+    """
     config, weights = checkpoint.config, weights_of(checkpoint)
     assert isinstance(config, MdcsaConfig)
-    if config.accelerometer:
-        raise QuantisationError("MDCSA with its accelerometer branch has no integer form yet")
     steps, H = checkpoint.window_steps, config.hidden
+    where = positions(steps, H).astype(np.float64)
     operators = [
         *embedding(checkpoint, weights, "embedded", math.sqrt(H)),
         FloatCollect("collect", "rows", "embedded"),
-        FloatPosition("position", "placed", "rows", positions(steps, H).astype(np.float64)),
     ]
+    if config.accelerometer:
+        moved, bias = (
+            weights["embed_motion.weight"] * math.sqrt(H),
+            weights["embed_motion.bias"] * math.sqrt(H),
+        )
+        operators += [
+            FloatCollect("collect_motion", "motion_rows", MOTION),
+            FloatLinear("embed_motion", "motion_embedded", "motion_rows", moved, bias),
+            FloatPosition("motion_position", "motion_placed", "motion_embedded", where),
+        ]
+    operators.append(FloatPosition("position", "placed", "rows", where))
     for j, taps in enumerate(config.kernels):
-        operators += _block(j, taps, weights, H)
+        operators += _block(j, taps, weights, H, config.accelerometer)
     tokens = "branch0"
     if config.layers == 3:
         operators.append(FloatInterleave("interleave", "tokens", "branch0", "branch1", "branch2"))
@@ -148,26 +160,53 @@ def mdcsa(checkpoint: Checkpoint) -> FloatGraph:
             FloatLastRow("last", "final", "normed"),
             linear("head", "scores", "final", weights, "head"),
         ]
-    return FloatGraph(tuple(operators), "scores", steps)
+    return FloatGraph(tuple(operators), "scores", steps, config.accelerometer)
 
 
-def _block(j: int, taps: int, weights: Weights, H: int) -> list[FloatOperator]:
-    own = f"blocks.{j}"
+def _attend(j: int, taps: int, weights: Weights, part: str, norm: str) -> list[FloatOperator]:
+    """One modality's convolutions, attention and norm: `part` "" reads `placed` and writes `normed`,
+    "motion_" reads `motion_placed` and writes `motion_normed`.
+    """
+    own, x = f"blocks.{j}", f"{part}placed"
 
     def conv(name: str, y: str) -> FloatConv:
-        weight = weights[f"{own}.{name}.weight"].transpose(0, 2, 1)
-        return FloatConv(f"{name}{j}", y, "placed", weight, weights[f"{own}.{name}.bias"], 1, taps - 1)
+        weight = weights[f"{own}.{part}{name}.weight"].transpose(0, 2, 1)
+        bias = weights[f"{own}.{part}{name}.bias"]
+        return FloatConv(f"{part}{name}{j}", f"{part}{y}", x, weight, bias, 1, taps - 1)
 
-    gate_weight, gate_bias = weights[f"{own}.grn.gate.weight"], weights[f"{own}.grn.gate.bias"]
     return [
         conv("query", f"q_raw{j}"),
-        FloatCurve(f"q_tanh{j}", f"q{j}", f"q_raw{j}", "tanh"),
+        FloatCurve(f"{part}q_tanh{j}", f"{part}q{j}", f"{part}q_raw{j}", "tanh"),
         conv("key", f"k_raw{j}"),
-        FloatCurve(f"k_tanh{j}", f"k{j}", f"k_raw{j}", "tanh"),
-        FloatAttention(f"attention{j}", f"attended{j}", f"q{j}", f"k{j}", "placed", 1),
-        FloatAdd(f"residual_a{j}", f"summed{j}", "placed", f"attended{j}"),
-        layer_norm(f"norm_a{j}", f"normed{j}", f"summed{j}", weights, f"{own}.norm1"),
-        linear(f"expand{j}", f"wide{j}", f"normed{j}", weights, f"{own}.grn.expand"),
+        FloatCurve(f"{part}k_tanh{j}", f"{part}k{j}", f"{part}k_raw{j}", "tanh"),
+        FloatAttention(f"{part}attention{j}", f"{part}attended{j}", f"{part}q{j}", f"{part}k{j}", x, 1),
+        FloatAdd(f"{part}residual_a{j}", f"{part}summed{j}", x, f"{part}attended{j}"),
+        layer_norm(f"{part}norm_a{j}", f"{part}normed{j}", f"{part}summed{j}", weights, f"{own}.{norm}"),
+    ]
+
+
+def _block(j: int, taps: int, weights: Weights, H: int, motion: bool) -> list[FloatOperator]:
+    own = f"blocks.{j}"
+    gate_weight, gate_bias = weights[f"{own}.grn.gate.weight"], weights[f"{own}.grn.gate.bias"]
+    widen: list[FloatOperator] = [
+        linear(f"expand{j}", f"wide{j}", f"normed{j}", weights, f"{own}.grn.expand")
+    ]
+    context: list[FloatOperator] = []
+    if motion:
+        weight = weights[f"{own}.grn.context.weight"]
+        nothing = np.zeros(len(weight))  # the context has no bias of its own
+        context = [
+            *_attend(j, taps, weights, "motion_", "motion_norm"),
+            FloatLinear(f"context{j}", f"context_wide{j}", f"motion_normed{j}", weight, nothing),
+        ]
+        widen = [
+            linear(f"expand{j}", f"signal_wide{j}", f"normed{j}", weights, f"{own}.grn.expand"),
+            FloatAdd(f"widen{j}", f"wide{j}", f"signal_wide{j}", f"context_wide{j}"),
+        ]
+    return [
+        *_attend(j, taps, weights, "", "norm1"),
+        *context,
+        *widen,
         FloatCurve(f"elu{j}", f"bent{j}", f"wide{j}", "elu"),
         linear(f"mix{j}", f"mixed{j}", f"bent{j}", weights, f"{own}.grn.mix"),
         FloatLinear(f"gate_a{j}", f"linear{j}", f"mixed{j}", gate_weight[:H], gate_bias[:H]),

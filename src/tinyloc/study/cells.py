@@ -252,7 +252,7 @@ class _Shared:
         from tinyloc.quant.lower import Lowering, float_graph_of, lower
 
         train = sets.train.only(checkpoint.access_points)
-        precision, rssi = self.task.precision, calibration_windows(train, checkpoint.state)
+        precision, rssi = self.task.precision, calibration_windows(train, checkpoint)
         if form == "integer":
             return lower(checkpoint, rssi, precision)
         from tinyloc.quant.qat import QatOptions
@@ -277,14 +277,14 @@ class _Shared:
         from tinyloc.quant.replay import replay
 
         sets, task = self.sets.only(graph.access_points), self.task
-        validation = replay(sets.validation, graph.state)
+        validation = replay(sets.validation, graph.state, graph.motion)
         judged = rooms_of(validation.scores(Reference(chosen))[validation.ends])
         board = find_board(task.board)
         roomy = dataclasses.replace(board, name=ROOMY, ram_bytes=2**20, flash_bytes=2**22)
         with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:
             folder = RunFolder(Path(scratch))
             emit.emit(graph, folder.c)
-            tier, stream = find_tier(task.tier), replay(sets.test, graph.state)
+            tier, stream = find_tier(task.tier), replay(sets.test, graph.state, graph.motion)
             try:
                 run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
             except BudgetError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinyloc.models.config import MambaConfig, MdcsaConfig, parameters, parameters_paper
+from tinyloc.models.config import MambaConfig, MdcsaConfig, describe, parameters
 
 A, B, C, D, UJI = (8, 4), (11, 11), (11, 9), (11, 10), (520, 59)
 
@@ -56,9 +56,9 @@ def test_sizes_are_those_of_the_paper(family, house, hidden, layers, count):
     points, rooms = house
     config = family(points, rooms, hidden, layers)
     crf = rooms**2 + 2 * rooms
-    assert parameters_paper(config) == count
+    assert describe(config)["parameters_paper"] == count
     chained = family(points, rooms, hidden, layers, crf=True)
-    assert parameters_paper(chained) == count
+    assert describe(chained)["parameters_paper"] == count
     assert parameters(chained) == parameters(config) + crf
     if family is MambaConfig:
         assert parameters(chained) == count

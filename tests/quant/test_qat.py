@@ -40,6 +40,7 @@ from tinyloc.quant.qat import (
     structural,
 )
 from tinyloc.quant.reference import Reference
+from tinyloc.quant.replay import samples_of
 from tinyloc.quant.storage import to_bytes
 from tinyloc.quant.torch_graph import TorchGraph
 
@@ -95,6 +96,7 @@ def windows(count: int, seed: int, rooms: int = K) -> Windows:
         tuple(f"ap{i}" for i in range(P)),
         ("one",),
         0.2,
+        random.normal(0, 0.5, (count, T, 3)).astype(np.float32),
     )
 
 
@@ -263,7 +265,8 @@ def test_the_augmentation_is_that_of_the_best_trial(trained: Checkpoint) -> None
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_family_gets_better_from_a_random_start(name: str) -> None:
     checkpoint = made(CONFIGS[name])
-    ranges = calibrate(float_graph_of(checkpoint), SETS.train.rssi)
+    heard = samples_of(SETS.train, reads_motion(checkpoint.config))
+    ranges = calibrate(float_graph_of(checkpoint), heard)
     told: list[QatProgress] = []
     options = QatOptions(steps=20, rate=0.02, evaluations=2)
     tuned = fine_tune(checkpoint, SETS, options, ranges=ranges, progress=told.append)

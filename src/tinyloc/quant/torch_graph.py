@@ -133,8 +133,9 @@ class TorchGraph:
         return dataclasses.replace(self.source, operators=tuple(operators))
 
     def tensors(self, rssi: npt.NDArray[np.int8]) -> Tensors:
-        """Windows [W, T, P] int8 -> every tensor by name."""
-        values: Tensors = {"sample": torch.tensor(rssi, dtype=self.dtype)}
+        """Windows of samples (`FloatGraph.inputs`) int8 -> every tensor by name."""
+        heard = self.source.inputs(rssi.astype(np.float64))
+        values: Tensors = {name: torch.tensor(x, dtype=self.dtype) for name, x in heard.items()}
         for operator in self.source.operators:
             values[operator.y] = torch_apply(operator, self.own(operator), values)
         return values

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import torchcrf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,17 +112,33 @@ def test_long_sequences_stay_finite():
 
 
 def test_against_an_independent_library():
-    torchcrf = pytest.importorskip("torchcrf", reason="pytorch-crf is not installed: a second opinion only")
+    """pytorch-crf, on batches: loss, Viterbi, and marginals, which are the slope of its log-likelihood."""
     for seed in range(5):
         crf, scores = make(seed, 4, 9, 6)
-        theirs = torchcrf.CRF(6, batch_first=True).double()
+        theirs, all_steps = torchcrf.CRF(6, batch_first=True).double(), torch.ones(4, 9, dtype=torch.bool)
         with torch.no_grad():
             theirs.transitions.copy_(crf.transitions)
             theirs.start_transitions.copy_(crf.start)
             theirs.end_transitions.copy_(crf.end)
             truth = torch.randint(0, 6, (4, 9), generator=torch.Generator().manual_seed(seed))
-            torch.testing.assert_close(crf.loss(scores, truth), -theirs(scores, truth, reduction="none"))
-            assert crf.viterbi(scores).tolist() == theirs.decode(scores)
+            torch.testing.assert_close(
+                crf.loss(scores, truth), -theirs(scores, truth, all_steps, reduction="none")
+            )
+            assert crf.viterbi(scores).tolist() == theirs.decode(scores, all_steps)
+        free = scores.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(
+            theirs(free, truth, all_steps), free
+        )  # 1 at what is true, less the marginals
+        at_truth = torch.nn.functional.one_hot(truth, 6)
+        torch.testing.assert_close(crf.marginals(scores), at_truth - slope)
+        ours, their = (
+            torch.autograd.grad(loss, weight)[0]
+            for loss, weight in (
+                (crf.loss(scores, truth).sum(), crf.transitions),
+                (-theirs(scores, truth, all_steps), theirs.transitions),
+            )
+        )
+        torch.testing.assert_close(ours, their)
 
 
 @given(**(SMALL | {"steps": st.integers(1, 30)}))

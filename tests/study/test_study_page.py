@@ -82,6 +82,17 @@ def test_validation_chooses_among_what_fits_and_is_proven() -> None:
     ]
 
 
+def test_budgets_that_agree_are_one_sentence() -> None:
+    rows = [_row("mamba", "H8L1", "integer", 0, 0.5), _row("baseline", "lstm", "float", 0, 0.4)]
+    rows += [_row("baseline", f"forest_small_{kb}KB", "float", 0, kb / 100) for kb in (16, 52, 60)]
+    rows += [_row("baseline", "cnn", "float", 0, 0.7)]
+    assert beaten(winners(lines(rows), [16, 52, 60])) == [
+        "Under 16 KB, CNN of 32 (70.0) is more accurate than the winner, mamba H8L1, integer (50.0).",
+        "Under 52 and 60 KB, CNN of 32 (70.0) and small forest, 52 KB (52.0) are more accurate than the "
+        "winner, mamba H8L1, integer (50.0).",
+    ]
+
+
 def test_flash_and_ram_count_together() -> None:
     rows = [_row("mamba", "H8L1", "integer", 0, 0.9, flash_bytes=15 * 1024, ram_bytes=1024 + 1)]
     assert winners(lines(rows), [16])[0].line is None

@@ -16,6 +16,7 @@ RECIPE: Final = ("mamba", "H8L1", "paper")
 """What arXiv 2412.09289 names for `RECIPE_KB`, trained as it trains: the variant "paper"."""
 RECIPE_KB: Final = 32
 FOREST: Final = "forest300"
+SMALL: Final = "forest_small"
 
 
 @dataclass(frozen=True)
@@ -207,15 +208,17 @@ def _too_large(line: Line, budget_kb: int) -> bool:
 
 
 def beaten(found: Sequence[Winner]) -> list[str]:
-    """Where a baseline is better than the winner, in plain words: one sentence for budgets that agree."""
+    """Where a baseline is better than the winner, in plain words: one sentence for budgets that agree. Of the
+    small forests, each of which fits the larger budgets too, the best is named.
+    """
     groups: dict[tuple[Any, ...], list[Winner]] = {}
     for winner in found:
         if winner.line is not None and winner.beaten_by:
-            names = tuple(line.size for line in winner.beaten_by)
+            names = tuple(dict.fromkeys(_kind(line) for line in winner.beaten_by))
             groups.setdefault((winner.line.full_name, names), []).append(winner)
     said = []
     for group in groups.values():
-        line, better = group[0].line, group[0].beaten_by
+        line, better = group[0].line, _one_small(group[0].beaten_by)
         assert line is not None
         budgets = _and([str(winner.budget_kb) for winner in group])
         named = _and([f"{one.full_name} ({one.f1})" for one in better])
@@ -224,6 +227,18 @@ def beaten(found: Sequence[Winner]) -> list[str]:
             f"Under {budgets} KB, {named} {verb} more accurate than the winner, {line.full_name} ({line.f1})."
         )
     return said
+
+
+def _kind(line: Line) -> str:
+    """A baseline's name, the same for small forests of every budget."""
+    return SMALL if line.size.startswith(f"{SMALL}_") else line.size
+
+
+def _one_small(better: Sequence[Line]) -> list[Line]:
+    """The baselines, of the small forests only the best."""
+    small = [line for line in better if _kind(line) == SMALL]
+    best = max(small, key=lambda line: line.f1.mean if line.f1 else -1.0, default=None)
+    return [line for line in better if line is best or _kind(line) != SMALL]
 
 
 def _and(words: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -27,6 +28,9 @@ from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
 from tinyloc.study.grid import TREES, Grid, Model, Set, load_grid, paper_grid
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, cores, digest, save_rows
+
+WAKE_SECONDS = 0.5
+"""How long the study waits for its processes at a time."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the cells that are done, all cells, and what was worked on last."""
@@ -218,15 +222,18 @@ def _worked(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, list[Row]]
         pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_worker)
         try:
             waiting = {pool.submit(work, task): task for task in tasks}
-            for future in as_completed(waiting):
-                try:
-                    rows = future.result()
-                except BrokenProcessPool:
-                    raise TrainingError(
-                        "a process of the study was killed, perhaps for want of memory",
-                        hint="The same command goes on from there; with fewer jobs it needs less memory.",
-                    ) from None
-                yield waiting[future], rows
+            while waiting:
+                # Not without end: Ctrl-C may reach another thread, and this one sees it when it wakes.
+                for future in wait_for(waiting, WAKE_SECONDS, FIRST_COMPLETED).done:
+                    task = waiting.pop(future)
+                    try:
+                        rows = future.result()
+                    except BrokenProcessPool:
+                        raise TrainingError(
+                            "a process of the study was killed, perhaps for want of memory",
+                            hint="The same command goes on from there; with fewer jobs it needs less memory.",
+                        ) from None
+                    yield task, rows
         finally:
             _end(pool)
 

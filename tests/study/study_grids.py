@@ -10,7 +10,7 @@ from pathlib import Path
 TINY = """
 sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
 seeds = 2
-budgets = [4, 32]
+budgets = [2, 32]
 compressions = ["float", "integer"]
 baselines = ["forest300", "forest_small", "nearest_neighbours", "forest300_hmm"]
 tier = "pip"

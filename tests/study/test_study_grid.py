@@ -23,7 +23,7 @@ def test_what_a_grid_says(tmp_path: Path) -> None:
         ("mamba", "H4L2", 4, 2, "crf", True),
     ]
     assert grid.seeds == (0, 1)
-    assert grid.budgets == (4, 32)
+    assert grid.budgets == (2, 32)
     assert grid.sets[0].options == (("access_points", 4), ("minutes", 11), ("rooms", 4))
     assert all(m.train.augmentation == Augmentation() and m.train.steps == 12 for m in grid.models)
 
@@ -47,7 +47,7 @@ MISTAKES = {
     "compression": (TINY.replace('"integer"', '"int3"'), "compressions[1]: 'int3'; expected one of float"),
     "seeds": (TINY.replace("seeds = 2", "seeds = 0"), "seeds: 0; expected at least 1 seed"),
     "seeds half": (TINY.replace("seeds = 2", "seeds = 1.5"), "seeds: 1.5; expected a list of whole numbers"),
-    "budgets": (TINY.replace("[4, 32]", "[0]"), "budgets: [0]; expected a list of whole numbers"),
+    "budgets": (TINY.replace("[2, 32]", "[0]"), "budgets: [0]; expected a list of whole numbers"),
     "tier": (TINY.replace('"pip"', '"best"'), "tier: 'best'; expected one of auto, pip, reference"),
     "board": (TINY + 'board = "x"\n', "models[1].board: no such key"),
     "unknown board": ('board = "arduino"\n' + TINY, "board: "),

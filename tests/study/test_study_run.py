@@ -67,7 +67,7 @@ def test_the_console_says_the_same(whole: tuple[Path, list[Row]]) -> None:
     show(*load_rows(whole[0]), console)
     text = console.export_text()
     assert "tiny (simulated: a test bed, no measurement)" in text
-    assert "Under 4 KB nothing of this grid fits" in text
+    assert "Under 2 KB nothing of this grid fits" in text
     assert "identical byte for byte in all" in text
     assert max(len(line) for line in text.splitlines()) <= 80
 

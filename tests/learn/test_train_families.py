@@ -160,3 +160,10 @@ def test_an_accelerometer_is_read_where_there_is_one():
     moved, unmoved = (dataclasses.replace(SETS, **(parts | {"train": w})) for w in (parts["train"], still))
     assert fingerprint(moved, options) != fingerprint(unmoved, options)
     assert fingerprint(moved, SHORT) == fingerprint(unmoved, SHORT)
+
+
+def test_a_chain_over_single_samples_trains_though_its_transitions_have_no_slope():
+    sets = make_sets(steps=1, hop=1)
+    options = TrainOptions(hidden=4, state_size=4, steps=20, evaluations=2, batch=16, crf=True)
+    trained = train(sets, dataclasses.replace(options, scaling="minmax", augmentation=Augmentation()))
+    assert np.isfinite(trained.weights["crf.transitions"]).all()

@@ -331,11 +331,14 @@ def _groups(model: RoomModel, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def _moments(model: RoomModel, optimiser: torch.optim.Optimizer) -> tuple[Arrays, Arrays]:
-    """AdamW's running means of the gradient and of its square, by the weights' names."""
+    """AdamW's running means of the gradient and of its square, by the weights' names: 0 where there is no
+    gradient, as in a CRF's transitions where a window is a single sample.
+    """
     both: tuple[Arrays, Arrays] = ({}, {})
     for name, parameter in model.named_parameters():
         for arrays, key in zip(both, ("exp_avg", "exp_avg_sq"), strict=True):
-            arrays[name] = optimiser.state[parameter][key].detach().cpu().numpy().copy()
+            kept = optimiser.state[parameter].get(key, torch.zeros_like(parameter))
+            arrays[name] = kept.detach().cpu().numpy().copy()
     return both
 
 

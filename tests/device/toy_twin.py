@@ -17,7 +17,11 @@ def divide(a: int, b: int) -> int:
 
 class Toy:
     def __init__(self) -> None:
+        self.sums, self.energy, self.steps, self.restarts = list(BIAS), 0, 0, 0
+
+    def restart(self) -> None:
         self.sums, self.energy, self.steps = list(BIAS), 0, 0
+        self.restarts += 1
 
     def step(self, sample: bytes) -> bytes:
         self.steps += 1
@@ -31,7 +35,7 @@ class Toy:
             scaled = (total * 1518500250 + (1 << 30)) >> 31
             score = divide(scaled, self.steps) + self.energy % (self.steps + 6)
             scores.append(max(-32768, min(32767, score)))
-        return struct.pack("<3hB", *scores, scores.index(max(scores)))
+        return struct.pack("<3hBB", *scores, scores.index(max(scores)), self.restarts % ROOMS)
 
 
 def expected(records: bytes) -> bytes:
@@ -39,12 +43,19 @@ def expected(records: bytes) -> bytes:
     for start in range(0, len(records), 1 + SAMPLE_BYTES):
         if records[start] == 1:
             toy = Toy()
+        elif records[start] == 2:
+            toy.restart()
         answers.append(toy.step(records[start + 1 : start + 1 + SAMPLE_BYTES]))
     return b"".join(answers)
 
 
 def make_records(count: int, seed: int = 0, *, reset_every: int = WINDOW_STEPS) -> bytes:
+    """Every third window begins a session, the others are begun within it."""
     random_bytes = random.Random(seed)
-    return b"".join(
-        bytes([1 if i % reset_every == 0 else 0]) + random_bytes.randbytes(SAMPLE_BYTES) for i in range(count)
-    )
+
+    def flag(i: int) -> int:
+        if i % reset_every:
+            return 0
+        return 1 if i % (3 * reset_every) == 0 else 2
+
+    return b"".join(bytes([flag(i)]) + random_bytes.randbytes(SAMPLE_BYTES) for i in range(count))

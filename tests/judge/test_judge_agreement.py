@@ -18,8 +18,9 @@ def _reference(windows: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_bytes_are_those_of_the_harness() -> None:
-    assert encode([[258, -1, 0]], [2]) == bytes([2, 1, 255, 255, 0, 0, 2])
-    assert answer_bytes(3) == 7
+    assert encode([[258, -1, 0]], [2], [1]) == bytes([2, 1, 255, 255, 0, 0, 2, 1])
+    assert encode([[258, -1, 0]], [2]) == encode([[258, -1, 0]], [2], [2])
+    assert answer_bytes(3) == 8
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
@@ -28,9 +29,11 @@ def test_decode_undoes_encode(K: int, n: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     scores = generator.integers(-32768, 32768, (n, K)).astype(np.int16)
     rooms = generator.integers(0, K, n).astype(np.uint8)
-    back, room = decode(encode(scores, rooms), K)
+    settled = generator.integers(0, K, n).astype(np.uint8)
+    back, room, held = decode(encode(scores, rooms, settled), K)
     np.testing.assert_array_equal(back, scores)
     np.testing.assert_array_equal(room, rooms)
+    np.testing.assert_array_equal(held, settled)
 
 
 def test_equal_bytes_agree_everywhere() -> None:
@@ -80,12 +83,23 @@ def test_equal_rooms_with_other_scores_still_differ() -> None:
     assert "window 0, step 0: both say" in text
 
 
-@pytest.mark.parametrize("kept", [0, 6, 7, 30, 83])
+def test_another_settled_room_is_a_difference() -> None:
+    scores, rooms = _reference(1)
+    text = str(
+        compare(
+            encode(scores, rooms, rooms), encode(scores, rooms, (rooms + 1) % 3), rooms=ROOMS, window_steps=T
+        )
+    )
+    assert "window 0, step 0: both say" in text
+    assert "settled rooms differ" in text
+
+
+@pytest.mark.parametrize("kept", [0, 7, 8, 30, 95])
 def test_a_chip_that_stopped(kept: int) -> None:
     truth = encode(*_reference())
     agreement = compare(truth[:kept], truth, rooms=ROOMS, window_steps=T)
-    assert agreement.identical_steps == kept // 7
-    assert agreement.identical_windows == kept // 28
+    assert agreement.identical_steps == kept // 8
+    assert agreement.identical_windows == kept // 32
     assert "gave no answer" in str(agreement)
 
 
@@ -100,4 +114,4 @@ def test_half_answers_are_refused() -> None:
     with pytest.raises(DeviceError, match="not whole answers"):
         decode(b"12345", 3)
     with pytest.raises(ValueError, match="not windows"):
-        compare(b"", b"x" * 7, rooms=ROOMS, window_steps=T)
+        compare(b"", b"x" * 8, rooms=ROOMS, window_steps=T)

@@ -78,7 +78,9 @@ def test_a_window_is_a_reset_and_its_steps() -> None:
     assert np.array_equal(reference.run(rssi[5:6])[0], whole[5]), "windows must not touch each other"
 
 
-def test_answers_are_scores_then_room() -> None:
+def test_answers_are_scores_then_rooms() -> None:
     scores = np.array([[[1, -2, 1], [300, -32767, 301]]], np.int16)
     assert rooms_of(scores).tolist() == [[0, 2]], "the first of equals wins"
-    assert answers(scores) == bytes.fromhex("0100 feff 0100 00 2c01 0180 2d01 02")
+    assert answers(scores) == bytes.fromhex("0100 feff 0100 0000 2c01 0180 2d01 0202")
+    held = np.array([[1, 0]], np.uint8)
+    assert answers(scores, held) == bytes.fromhex("0100 feff 0100 0001 2c01 0180 2d01 0200")

@@ -46,6 +46,10 @@ Steps = Annotated[int, typer.Option("--train-steps", help="Updates of each train
 Restarts = Annotated[int, typer.Option(help="Trainings of each candidate; validation picks one.")]
 SeedNumber = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
 PrecisionName = Annotated[str, typer.Option("--precision", help="Activations: int16 or int8.")]
+DecisionName = Annotated[
+    str,
+    typer.Option("--decision", help="A layer that holds a room: auto (validation decides), none, filter."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON: result.json.")]
 
 TimeColumn = Annotated[str | None, typer.Option("--time", help="Own file: column with the time [time].")]
@@ -158,6 +162,13 @@ def precision_of(name: str) -> Any:
     from tinyloc.quant.lower import Precision
 
     return choice("precision", name, get_args(Precision))
+
+
+def decision_of(name: str) -> Any:
+    """The decision layer of --decision. Raises UsageError."""
+    from tinyloc.quant.decision import Decision
+
+    return choice("decision", name, get_args(Decision))
 
 
 def say(text: str) -> None:

@@ -14,6 +14,7 @@ from tinyloc.cli.options import (
     BoardName,
     DataDir,
     DataName,
+    DecisionName,
     Family,
     Flash,
     Folder,
@@ -37,6 +38,7 @@ from tinyloc.cli.options import (
     choice,
     command_line,
     data_options,
+    decision_of,
     end,
     limits_of,
     precision_of,
@@ -63,6 +65,7 @@ def run(
     trees: Trees = 10,
     leaves: Leaves = 64,
     precision: PrecisionName = "int16",
+    decision: DecisionName = "auto",
     scaling: Scaling = "auto",
     state: State = "reset",
     train_steps: Steps = 0,
@@ -101,7 +104,12 @@ def run(
         options,
     )  # fmt: skip
     how = RunOptions(
-        limits_of(board, ram, flash), tiers_of(tier), precision_of(precision), command_line(), seeds
+        limits_of(board, ram, flash),
+        tiers_of(tier),
+        precision_of(precision),
+        command_line(),
+        seeds,
+        decision_of(decision),
     )
     training = train_options(
         {
@@ -157,7 +165,7 @@ def train(
 
 
 @app.command(epilog="Example: tinyloc quantise runs/flat --precision int8")
-def quantise(folder: Folder, precision: PrecisionName = "int16") -> None:
+def quantise(folder: Folder, precision: PrecisionName = "int16", decision: DecisionName = "auto") -> None:
     """Turn the trained model into integers, and say what that costs on validation."""
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder
@@ -165,7 +173,7 @@ def quantise(folder: Folder, precision: PrecisionName = "int16") -> None:
 
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
-    found = stages.quantise(run_folder, sets, checkpoint, precision_of(precision))
+    found = stages.quantise(run_folder, sets, checkpoint, precision_of(precision), decision_of(decision))
     say(quantised_line(found, checkpoint.family))
     for name, error in found.costliest:
         say(f"  {name}: its integer form alone moves the scores by {100 * error:.2f} % of their spread")

@@ -29,7 +29,7 @@ class DeviceRun:
     """What the emulated chip did with a stream of records."""
 
     answers: bytes
-    """One answer for each record: scores as little-endian int16, then the room."""
+    """One answer for each record: scores as little-endian int16, the room, the settled room."""
     records: int
     stack_bytes: int
     """High-water mark of the stack over all records; the harness's frames are in it, interrupts are not."""
@@ -40,7 +40,7 @@ class DeviceRun:
     records_counted: int
     """The first so many records were counted; equal to `records` where all were."""
     resets_counted: int
-    """Windows begun among the counted records: calls of `tinyloc_init`."""
+    """Windows begun among the counted records: calls of `tinyloc_init` and `tinyloc_restart`."""
     window_steps: int
     emulator: str
     """Name and version, for the page."""
@@ -96,7 +96,7 @@ def check_records(firmware: Firmware, records: bytes) -> int:
 def count_resets(firmware: Firmware, records: bytes, count: int) -> int:
     """How many of the first `count` records begin a window (the first always does)."""
     flags = records[: count * firmware.record_bytes : firmware.record_bytes]
-    return flags.count(1) + (flags[:1] != b"\x01")
+    return flags.count(1) + flags.count(2) + (flags[:1] not in (b"\x01", b"\x02"))
 
 
 def read_report(console: str, firmware: Firmware, expected: int, answers: bytes) -> int:

@@ -89,7 +89,7 @@ class Firmware:
 
     @property
     def answer_bytes(self) -> int:
-        """Length of an answer: an int16 for each room, and the room."""
+        """Length of an answer: an int16 for each room, the room, the settled room."""
         return self.program.word("tinyloc_harness_answer_bytes")
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyloc.quant.graph import MOTION, SAMPLE, Collect, Graph
+from tinyloc.quant.graph import MOTION, SAMPLE, SETTLED, Collect, Graph
 
 ALIGNMENT = 4
 
@@ -41,8 +41,8 @@ def plan(graph: Graph) -> Plan:
     def root(name: str) -> str:
         return root(merged[name]) if name in merged else name
 
-    # rows that are collected lie in the state, the scores of a window too
-    skipped = {SAMPLE, MOTION, graph.output} | {
+    # rows that are collected lie in the state, the scores of a window and the settled room too
+    skipped = {SAMPLE, MOTION, SETTLED, graph.output} | {
         op.output for op in graph.operators if isinstance(op, Collect)
     }
     for position, operator in enumerate(graph.operators):

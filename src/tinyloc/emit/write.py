@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc import __version__
-from tinyloc.emit import window_operators  # noqa: F401  (registers its operators)
+from tinyloc.emit import decision_operators, window_operators  # noqa: F401  (they register theirs)
 from tinyloc.emit.literals import array, comment, identifier, integer
 from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
@@ -25,6 +25,7 @@ from tinyloc.quant.graph import (
     HELD,
     MOTION,
     SAMPLE,
+    SETTLED,
     Collect,
     Conv,
     DepthwiseConv,
@@ -38,6 +39,8 @@ from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
 WINDOW_FILES = ("tinyloc_window.h", "tinyloc_window.c", "tinyloc_attention.c", "tinyloc_decide.c")
 """Kernels that only a graph of whole windows needs."""
+DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
+"""Kernels that only a decision layer needs."""
 
 
 @dataclass
@@ -46,6 +49,7 @@ class _Text:
     records: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     window_calls: list[str] = field(default_factory=list)
+    decision_calls: list[str] = field(default_factory=list)
 
 
 def emit(graph: Graph, folder: Path) -> list[Path]:
@@ -64,6 +68,7 @@ def emit(graph: Graph, folder: Path) -> list[Path]:
     }
     for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
         needed = bool(graph.windowed) or source.name not in WINDOW_FILES
+        needed = needed and (graph.decision is not None or source.name not in DECISION_FILES)
         if source.name.endswith((".c", ".h")) and needed:
             files[source.name] = source.read_text()
     paths = []
@@ -81,6 +86,7 @@ class Writer:
         self.text = _Text()
         self.windowed = graph.windowed
         self.late = False  # whether the operator at hand waits for a full window
+        self.deciding = False  # whether it is the decision layer
         self.table("tinyloc_exp2_table", EXP2, linkage="")
         self.table("tinyloc_rsqrt_table", RSQRT, linkage="")
         if self.windowed:
@@ -88,21 +94,24 @@ class Writer:
         for operator in graph.operators:
             identifier(operator.name)
             self.late = operator.output in self.windowed and not isinstance(operator, Collect)
+            self.deciding = operator is graph.decision
             emit_operator(operator, self)
 
     def context(self) -> dict[str, Any]:
         """What the templates ask for."""
         graph = self.graph
+        lasting = set(graph.lasting())
         states = [
             {
                 "type": _integer_type(kept.bits),
                 "name": identifier(kept.name),
                 "size": kept.size,
                 "bytes": kept.bytes,
+                "lasts": "window to window" if kept in lasting else "step to step",
             }
             for kept in graph.states()
         ]
-        carried = graph.state == "carried"
+        carried, decision = graph.state == "carried", graph.decision
         title = (
             f"{graph.family} {graph.size}: {len(graph.access_points)} access points, {len(graph.rooms)} rooms"
         )
@@ -116,10 +125,10 @@ class Writer:
             "rooms": [comment(name) for name in graph.rooms],
             "steps": graph.window_steps,
             "seconds": f"{graph.seconds_per_step:g}" if graph.seconds_per_step else "",
-            "reset_rule": "after a gap in the samples"
+            "carried": carried,
+            "window_rule": "the state runs on"
             if carried
-            else f"before each window of {graph.window_steps} samples; the answer after the last one counts",
-            "window_rule": "the state runs on" if carried else "from tinyloc_init to the answer that counts",
+            else "from tinyloc_restart to the answer that counts",
             "states": states,
             "arena_halves": self.layout.bytes // 2,
             "scratch_words": self.layout.scratch // 4,
@@ -134,6 +143,13 @@ class Writer:
             "window_calls": self.text.window_calls,
             "windowed": bool(self.windowed),
             "sparse": any(isinstance(operator, Embed) for operator in graph.operators),
+            "decision_calls": self.text.decision_calls,
+            "decision": decision is not None,
+            "first": decision.first if decision is not None else graph.window_steps,
+            "hop": decision.hop if decision is not None else graph.window_steps,
+            "lag": decision.lag if decision is not None else 0,
+            "lasting": next((identifier(kept.name) for kept in graph.lasting()), ""),
+            "settled": f"state->{SETTLED}",
         }
 
     def _tensors(self) -> list[str]:
@@ -154,6 +170,8 @@ class Writer:
             return "sample"
         if name == MOTION:
             return f"(sample + {len(self.graph.access_points)})"
+        if name == SETTLED:
+            return f"state->{SETTLED}"
         if name == self.graph.output:
             return f"state->{HELD}" if self.windowed else "result->scores"
         for operator in self.graph.operators:
@@ -186,6 +204,8 @@ class Writer:
     def call(self, function: str, *arguments: str) -> None:
         """Add a call, to the step's or to the full window's."""
         calls = self.text.window_calls if self.late else self.text.calls
+        if self.deciding:
+            calls = self.text.decision_calls
         calls.append(f"{function}({', '.join(arguments)});")
 
     def row_by_row(self, function: str, record: str, x: str, y: str) -> None:

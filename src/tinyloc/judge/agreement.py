@@ -1,7 +1,7 @@
 """Does the chip answer as Python does? Every step's bytes are compared, and the first difference explained.
 
-An answer is what the harness writes after one step: K scores as little-endian int16, then the room as one
-byte, `2 * K + 1` bytes. W windows of T steps leave `W * T` answers.
+An answer is what the harness writes after one step: K scores as little-endian int16, then the room and the
+settled room as one byte each, `2 * K + 2` bytes. W windows of T steps leave `W * T` answers.
 """
 
 from __future__ import annotations
@@ -17,24 +17,31 @@ from tinyloc.errors import DeviceError
 
 def answer_bytes(K: int) -> int:
     """Bytes of one step's answer for K rooms."""
-    return 2 * K + 1
+    return 2 * K + 2
 
 
-def decode(answers: bytes, K: int) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
-    """Scores [n, K] and rooms [n] of n whole answers; a part of one at the end is a DeviceError."""
+def decode(
+    answers: bytes, K: int
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Scores [n, K], rooms [n] and settled rooms [n] of n whole answers; a part of one at the end is a
+    DeviceError.
+    """
     size = answer_bytes(K)
     if len(answers) % size:
         raise DeviceError(f"{len(answers)} bytes are not whole answers of {size} bytes for {K} rooms")
     table = np.frombuffer(answers, dtype=np.uint8).reshape(-1, size)
-    scores = np.ascontiguousarray(table[:, :-1]).view("<i2").astype(np.int16)
-    return scores, table[:, -1].copy()
+    scores = np.ascontiguousarray(table[:, :-2]).view("<i2").astype(np.int16)
+    return scores, table[:, -2].copy(), table[:, -1].copy()
 
 
-def encode(scores: npt.ArrayLike, rooms: npt.ArrayLike) -> bytes:
-    """The bytes that the harness would write for `scores` [n, K] int16 and `rooms` [n] uint8."""
+def encode(scores: npt.ArrayLike, rooms: npt.ArrayLike, settled: npt.ArrayLike | None = None) -> bytes:
+    """The bytes that the harness would write for `scores` [n, K] int16, `rooms` and `settled` [n] uint8 (by
+    default the rooms).
+    """
     numbers = np.ascontiguousarray(scores, dtype="<i2")
     room = np.asarray(rooms, dtype=np.uint8)
-    return np.concatenate([numbers.view(np.uint8), room[:, None]], axis=1).tobytes()
+    held = room if settled is None else np.asarray(settled, dtype=np.uint8)
+    return np.concatenate([numbers.view(np.uint8), room[:, None], held[:, None]], axis=1).tobytes()
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,8 @@ class Difference:
     reference_room: int
     device_scores: tuple[int, ...]
     reference_scores: tuple[int, ...]
+    device_settled: int | None = None
+    reference_settled: int | None = None
 
     def __str__(self) -> str:
         place = f"window {self.window}, step {self.step}"
@@ -59,6 +68,11 @@ class Difference:
         shown = ", ".join(f"{name} {device} (reference {ours})" for name, device, ours in wrong[:3])
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         scores = f"scores differ in {shown}{more}" if wrong else "all scores are equal"
+        if self.device_settled != self.reference_settled:
+            held = [
+                self._room(room) for room in (self.device_settled, self.reference_settled) if room is not None
+            ]
+            scores += f"; settled rooms differ, {held[0]} (reference {held[-1]})"
         if self.device_room == self.reference_room:
             return f"{place}: both say {said}; {scores}"
         return f"{place}: the device says {self._room(self.device_room)}, the reference {said}; {scores}"
@@ -128,9 +142,9 @@ def compare(device: bytes, reference: bytes, *, rooms: Sequence[str], window_ste
     difference = None
     if not equal.all():
         first = int(np.argmin(equal))
-        scores, room = decode(truth[first].tobytes(), K)
+        scores, room, settled = decode(truth[first].tobytes(), K)
         answered = first < whole
-        device_scores, device_room = decode(said[first].tobytes() if answered else b"", K)
+        device_scores, device_room, device_settled = decode(said[first].tobytes() if answered else b"", K)
         difference = Difference(
             window=first // T,
             step=first % T,
@@ -139,6 +153,8 @@ def compare(device: bytes, reference: bytes, *, rooms: Sequence[str], window_ste
             reference_room=int(room[0]),
             device_scores=tuple(device_scores[0].tolist()) if answered else (),
             reference_scores=tuple(scores[0].tolist()),
+            device_settled=int(device_settled[0]) if answered else None,
+            reference_settled=int(settled[0]),
         )
     return Agreement(
         windows=steps // T,

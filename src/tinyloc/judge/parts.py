@@ -91,6 +91,30 @@ class Validation(Part):
     warning: bool = field("True when more than 1 point was lost")
 
 
+class DecisionCandidate(Part):
+    """A decision layer that was tried, on validation."""
+
+    name: str = field('"none", or its form and strength')
+    f1_macro: Share = field("Macro-F1 of the integer model with it on validation", SHARE)
+    room_changes: Count = field("Changes of its room along the validation recordings", "changes")
+
+
+class Decision(Part):
+    """The decision layer that holds a room until the evidence moves it: chosen on validation, or left out.
+
+    With one, every figure of the integer model and the device but these is that of the settled room.
+    """
+
+    chosen: str = field('The candidate with the best macro-F1, then the fewest changes; "none" for no layer')
+    candidates: tuple[DecisionCandidate, ...] = field("All that were tried", default=())
+    validation_room_changes_true: Count = field(
+        "Changes of the true room along the validation recordings", "changes"
+    )
+    f1_macro_without: Share = field("Macro-F1 of the device's unsettled room on the test windows", SHARE)
+    accuracy_without: Share = field("Accuracy of the device's unsettled room on the test windows", SHARE)
+    room_changes_without: Count = field("Changes of the device's unsettled room on test", "changes")
+
+
 class Room(Part):
     """One room's figures for the device's answers on the test windows."""
 

@@ -22,6 +22,8 @@ from tinyloc.judge.parts import (
     Count,
     Cycles,
     Data,
+    Decision,
+    DecisionCandidate,
     Device,
     Energy,
     Forest,
@@ -53,6 +55,8 @@ __all__ = [
     "Bracket",
     "Cycles",
     "Data",
+    "Decision",
+    "DecisionCandidate",
     "Device",
     "Energy",
     "Forest",
@@ -94,6 +98,9 @@ class Result(Part):
     f1_macro: Scores = field("Macro-F1 on the test windows, over the rooms that occur in them", SHARE)
     accuracy: Scores = field("Accuracy on the test windows", SHARE)
     validation: Validation = field("What quantisation cost on validation")
+    decision: Decision | None = field(
+        "The decision layer; null where none was asked for or windows have no order in time", default=None
+    )
     per_room: tuple[Room, ...] = field("Each room, in the order of data.rooms, for the device")
     confusion: tuple[tuple[Count, ...], ...] = field(
         "Row: true room; column: the device's room; each as in data.rooms", "windows"

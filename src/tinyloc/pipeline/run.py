@@ -24,6 +24,7 @@ from tinyloc.pipeline import stages
 from tinyloc.pipeline.fits import Limits, preflight
 from tinyloc.pipeline.folder import RunFolder
 from tinyloc.pipeline.verify import verify
+from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.report import page
 
@@ -39,6 +40,7 @@ class RunOptions:
     precision: Precision
     command: str
     seeds: int = 1
+    decision: Decision = "auto"
 
 
 class Speaker:
@@ -123,6 +125,14 @@ def quantised_line(found: stages.Quantised, family: str) -> str:
         f"{stages.precision_words(found, family)}; "
         f"validation macro-F1 {100 * found.f1_float:.1f} float, {100 * found.f1_integer:.1f} integer"
     )
+    if found.decided:
+        chosen, none = found.decision["chosen"], found.decision["candidates"][0]  # type: ignore[index]
+        text += f"; decision layer: {found.decided}"
+        if found.decided != "none":
+            text += (
+                f" ({100 * none['f1_macro']:.1f} to {100 * chosen['f1_macro']:.1f}, room changes "
+                f"{none['room_changes']} to {chosen['room_changes']})"
+            )
     if not found.loud:
         return text
     name, error = found.costliest[0]
@@ -148,7 +158,7 @@ def one_seed(
     """Train, quantise, emit, verify in `folder`, whose windows are there."""
     checkpoint = speaker.train(folder, sets, options)
     with speaker.stage(3, "quantise") as words:
-        found = stages.quantise(folder, sets, checkpoint, run.precision)
+        found = stages.quantise(folder, sets, checkpoint, run.precision, run.decision)
         words.append(quantised_line(found, checkpoint.family))
     with speaker.stage(4, "emit") as words:
         words.append(f"{len(stages.emit(folder))} C files in {folder.c}")
@@ -199,7 +209,7 @@ def _several(
         own.note("data", folder.read()["data"])
         results.append((one_seed(own, sets, dataclasses.replace(options, seed=seed), run, speaker), own))
     seeds = tuple(_seed(result) for result, _ in results)
-    best, own = max(results, key=lambda pair: pair[0].validation.f1_macro_integer)
+    best, own = max(results, key=lambda pair: _on_validation(pair[0]))
     for section in ("train", "quantise"):
         folder.note(section, None)
     folder.forget(folder.chosen)
@@ -212,6 +222,13 @@ def _several(
     result = best.model_copy(update={"seeds": seeds, "seeds_summary": verdict.summarise_seeds(seeds)})
     verdict.save(result, folder.result)
     return result
+
+
+def _on_validation(result: verdict.Result) -> float:
+    """Macro-F1 on validation of what the device answers, the decision layer with it."""
+    found = result.decision
+    settled = {} if found is None else {one.name: one.f1_macro for one in found.candidates}
+    return settled.get("" if found is None else found.chosen, result.validation.f1_macro_integer)
 
 
 def _copy(source: Path, target: Path) -> None:

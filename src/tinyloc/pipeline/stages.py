@@ -22,11 +22,10 @@ from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, reads_motion
 from tinyloc.pipeline.folder import RunFolder
-from tinyloc.quant import storage
+from tinyloc.quant import decision, storage
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
-from tinyloc.quant.reference import Reference, rooms_of
 from tinyloc.quant.replay import replay, samples_of
 
 LOUD_POINTS = 1.0
@@ -172,6 +171,13 @@ class Quantised:
     f1_float: float
     f1_integer: float
     costliest: tuple[tuple[str, float], ...]
+    decision: dict[str, Any] | None = None
+    """What validation said of decision layers (`Choice.to_json`); None where none was tried."""
+
+    @property
+    def decided(self) -> str:
+        """The decision layer that was chosen, by name; empty where none was tried."""
+        return "" if self.decision is None else decision.Candidate(**self.decision["chosen"]).name
 
     @property
     def drop_points(self) -> float:
@@ -209,9 +215,17 @@ def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
             )
 
 
-def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precision: Precision) -> Quantised:
+def quantise(
+    folder: RunFolder,
+    sets: WindowSets,
+    checkpoint: Checkpoint,
+    precision: Precision,
+    asked: decision.Decision = "auto",
+) -> Quantised:
     """Lower the checkpoint to integers on training windows and measure on validation what that costs: on the
     model that validation chose, where the checkpoint itself has learned from validation.
+
+    `asked`: whether a decision layer is put behind it. Raises UsageError where it is and cannot be.
     """
     from tinyloc.learn.predict import predict
 
@@ -228,8 +242,8 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
         judged = lower(chosen, calibrating, precision)
-    stream = replay(sets.validation, graph.state, graph.motion)
-    answered = rooms_of(stream.scores(Reference(judged))[stream.ends])
+    choice = decision.choose(judged, sets, asked)
+    answered, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     floats = predict(chosen, sets.validation).argmax(axis=1)
     costs = attribution(float_graph_of(chosen), judged, samples_of(sets.validation, graph.motion))
     found = Quantised(
@@ -237,10 +251,11 @@ def quantise(folder: RunFolder, sets: WindowSets, checkpoint: Checkpoint, precis
         macro_f1(sets.validation.room, floats),
         macro_f1(sets.validation.room, answered),
         tuple((cost.operator, cost.error) for cost in costs[:3]),
+        None if choice is None else choice.to_json(),
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)
-    storage.save(graph, folder.integer_model)
+    storage.save(graph if choice is None else choice.behind(graph), folder.integer_model)
     folder.note("quantise", dataclasses.asdict(found))
     return found
 

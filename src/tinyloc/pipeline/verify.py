@@ -37,8 +37,9 @@ from tinyloc.pipeline.stages import (
     same_names,
     windows_of,
 )
+from tinyloc.quant import decision
 from tinyloc.quant.graph import Graph
-from tinyloc.quant.reference import Reference, answers, rooms_of
+from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import Replay, replay
 
 COUNTED_WINDOWS = 3
@@ -49,7 +50,7 @@ Labels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class TierRun:
-    """One tier's firmware, run and comparison."""
+    """One tier's firmware, run and comparison. `rooms` and `settled` [W]: the device's, where windows end."""
 
     tier: Tier
     firmware: Firmware
@@ -57,6 +58,7 @@ class TierRun:
     agreement: agreement.Agreement
     identical_windows: int
     rooms: Labels
+    settled: Labels
 
     @property
     def ram_bytes(self) -> int:
@@ -102,7 +104,7 @@ def run_tier(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay, grap
             limits.ram_bytes,
         ).require()  # a stack that ran off the limit is told by how much
         raise
-    wanted = answers(stream.scores(Reference(graph)))
+    wanted = stream.answers(Reference(graph))
     compared = agreement.compare(
         done.answers, wanted, rooms=graph.rooms, window_steps=1 if graph.state == "carried" else stream.steps
     )
@@ -115,6 +117,7 @@ def run_tier(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay, grap
         done,
         compared,
         stream.identical_windows(same),
+        rows[0][stream.ends, -2].astype(np.int64),
         rows[0][stream.ends, -1].astype(np.int64),
     )
 
@@ -215,8 +218,8 @@ def _judge(
     test, main, quantised = sets.test, runs[-1], quantised_of(folder)
     labels = {
         "float": predict(checkpoint, test).argmax(axis=1),
-        "integer": rooms_of(stream.scores(Reference(graph))[stream.ends]).astype(np.int64),
-        "device": main.rooms,
+        "integer": decision.answers_of(graph, stream)[1],
+        "device": main.settled,
     }
     memory = _memory(main, graph, limits)
     fit = Fit(memory.flash_bytes, memory.ram_bytes, limits.flash_bytes, limits.ram_bytes)
@@ -241,8 +244,9 @@ def _judge(
         f1_macro=verdict.Scores(**{key: metrics.macro_f1(test.room, value) for key, value in labels.items()}),
         accuracy=verdict.Scores(**{key: metrics.accuracy(test.room, value) for key, value in labels.items()}),
         validation=_validation(quantised),
-        per_room=metrics.per_room(_table(test, main.rooms), test.rooms),
-        confusion=tuple(tuple(int(n) for n in row) for row in _table(test, main.rooms)),
+        decision=_decision(test, main, quantised),
+        per_room=metrics.per_room(_table(test, main.settled), test.rooms),
+        confusion=tuple(tuple(int(n) for n in row) for row in _table(test, main.settled)),
         baselines=verdict.Baselines(
             forest300=compared.forest300, forest_small=compared.forest_small, knn=compared.knn
         ),
@@ -268,8 +272,8 @@ def _judge(
         cycles=verdict.Cycles(step=_bracket(cost.cycles_per_step), window=_bracket(cost.cycles_per_window)),
         energy=_energy(cost, test.seconds_per_step),
         fits=fit.fits,
-        room_changes=metrics.room_changes(test.room, main.rooms, test.session) if timed else None,
-        timeline=metrics.timeline(test.room, main.rooms, test.session, test.end_time, test.sessions)
+        room_changes=metrics.room_changes(test.room, main.settled, test.session) if timed else None,
+        timeline=metrics.timeline(test.room, main.settled, test.session, test.end_time, test.sessions)
         if timed
         else (),
     )
@@ -277,6 +281,27 @@ def _judge(
 
 def _table(test: Windows, answered: Labels) -> npt.NDArray[np.int64]:
     return metrics.confusion(test.room, answered, len(test.rooms))
+
+
+def _decision(test: Windows, run: TierRun, quantised: Quantised) -> verdict.Decision | None:
+    about = quantised.decision
+    if about is None:
+        return None
+    tried = [decision.Candidate(**candidate) for candidate in about["candidates"]]
+    chosen = decision.Candidate(**about["chosen"])
+    return verdict.Decision(
+        chosen=chosen.name,
+        candidates=tuple(
+            verdict.DecisionCandidate(
+                name=candidate.name, f1_macro=candidate.f1_macro, room_changes=candidate.room_changes
+            )
+            for candidate in tried
+        ),
+        validation_room_changes_true=about["room_changes_true"],
+        f1_macro_without=metrics.macro_f1(test.room, run.rooms),
+        accuracy_without=metrics.accuracy(test.room, run.rooms),
+        room_changes_without=metrics.room_changes(test.room, run.rooms, test.session).predicted,
+    )
 
 
 def _data(sets: WindowSets, graph: Graph) -> verdict.Data:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.motion import LARGEST, MOTION_AXES, UNITS_PER_G
+from tinyloc.quant.decision_operators import Filter, FixedLag
 from tinyloc.quant.operator import INT32_MAX, MOTION, SAMPLE, Operator, State, Tensor
 from tinyloc.quant.operators import (
     Add,
@@ -49,6 +50,7 @@ __all__ = [
     "MOTION",
     "OPERATORS",
     "SAMPLE",
+    "SETTLED",
     "Add",
     "Attention",
     "Collect",
@@ -56,6 +58,8 @@ __all__ = [
     "Curve",
     "DepthwiseConv",
     "Embed",
+    "Filter",
+    "FixedLag",
     "Forest",
     "Graph",
     "Interleave",
@@ -81,6 +85,8 @@ HELD = "held_scores"
 """The state in which a graph of windows keeps its last answer."""
 CLOCK = "clock"
 """The state in which it counts the steps of the window."""
+SETTLED = "settled_room"
+"""The tensor, and the state, in which a decision layer keeps its answer: 1 + the room, 0 before the first."""
 
 MOST_ELEMENTS = 65535
 """Elements of a tensor: the C counts them in 16 bits."""
@@ -91,6 +97,7 @@ OPERATORS: dict[str, type[Operator]] = {
         *(Lookup, Curve, Linear, Embed, Relu, RmsNorm, DepthwiseConv, Scan, Multiply, Add),
         *(Collect, Position, LayerNorm, Attention, MeanRows, LastRow, Conv, Interleave),
         *(Viterbi, Statistics, Standardise, Forest),
+        *(Filter, FixedLag),
     )
 }
 
@@ -98,6 +105,8 @@ OPERATORS: dict[str, type[Operator]] = {
 @dataclass(frozen=True)
 class Graph:
     """An integer model: operators in order of execution, from the sample to the scores.
+
+    A decision layer, where there is one, is the last operator: see `decision`.
 
     `output` names the int16 tensor of K scores. `window_steps` T; `seconds_per_step` 0 where a window is one
     sample; `state` "reset" (a window starts from zeros) or "carried" (state runs on through a session).
@@ -143,15 +152,28 @@ class Graph:
                 found.add(operator.output)
         return frozenset(found)
 
+    @property
+    def decision(self) -> Filter | None:
+        """The decision layer: it reads the scores of each window and holds a room until they move it."""
+        last = self.operators[-1] if self.operators else None
+        return last if isinstance(last, Filter) else None
+
     def states(self) -> Iterator[State]:
-        """All that lasts from step to step, in order."""
+        """All that lasts from step to step, in order: first what a new window starts from zeros."""
         for operator in self.operators:
-            kept = operator.state(self)
-            if kept is not None:
-                yield kept
+            if operator is not self.decision:
+                yield from operator.states(self)
         if self.windowed:
             yield State(HELD, len(self.rooms), 16)
+        if self.windowed or self.decision is not None:
             yield State(CLOCK, 1, 16)
+        yield from self.lasting()
+
+    def lasting(self) -> Iterator[State]:
+        """What outlives a window: the decision layer's."""
+        if self.decision is not None:
+            yield from self.decision.states(self)
+            yield State(SETTLED, 1, 16)
 
     def check(self) -> Graph:
         """Prove shapes, order and the absence of overflow; return self. Raises QuantisationError."""
@@ -192,7 +214,22 @@ class Graph:
             late = windowed.intersection(operator.inputs)
             if late and late != set(operator.inputs):
                 raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
+        self._check_decision()
         return self
+
+    def _check_decision(self) -> None:
+        """Raise QuantisationError unless there is at most one decision layer, in its place and its time."""
+        found = self.decision
+        if any(isinstance(operator, Filter) and operator is not found for operator in self.operators):
+            raise QuantisationError("a decision layer is the last operator, and there is one at most")
+        if found is None:
+            return
+        if (found.x, found.y) != (self.output, SETTLED):
+            raise QuantisationError(f"a decision layer reads the scores and writes {SETTLED!r}")
+        if self.seconds_per_step <= 0:
+            raise QuantisationError("single samples have no order in time: no room can be held over them")
+        if self.state == "reset" and (found.first, found.hop) != (self.window_steps, self.window_steps):
+            raise QuantisationError("a decision layer decides at the last step of each window")
 
 
 def motion_tensor() -> Tensor:

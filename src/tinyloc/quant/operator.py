@@ -87,6 +87,11 @@ class Operator:
         """The state it keeps, if any."""
         return None
 
+    def states(self, graph: Graph) -> tuple[State, ...]:
+        """All states it keeps, where that is more than one."""
+        kept = self.state(graph)
+        return () if kept is None else (kept,)
+
     def scratch(self, graph: Graph) -> int:
         """Bytes of working memory that it needs while it runs, beside its tensors."""
         return 0

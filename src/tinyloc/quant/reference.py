@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
 from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
+from tinyloc.quant.decision_reference import DecisionOperators
 from tinyloc.quant.graph import (
     CLOCK,
     HELD,
     INT32_MAX,
     MOTION,
     SAMPLE,
+    SETTLED,
     Add,
     Collect,
     Curve,
@@ -38,7 +40,7 @@ from tinyloc.quant.graph import (
 from tinyloc.quant.window_reference import WindowOperators
 
 
-class Reference(WindowOperators):
+class Reference(WindowOperators, DecisionOperators):
     """Runs a graph. `check=True` asserts the width of every intermediate result (slower; for tests)."""
 
     def __init__(self, graph: Graph, *, check: bool = False) -> None:
@@ -50,19 +52,35 @@ class Reference(WindowOperators):
         """Zeros for every operator that keeps something: name -> [windows, size]."""
         return {kept.name: np.zeros((windows, kept.size), np.int64) for kept in self.graph.states()}
 
+    def restart(self, states: States) -> None:
+        """Begin a new window: everything starts from zeros but the decision layer."""
+        lasting = {kept.name for kept in self.graph.lasting()}
+        for name in states.keys() - lasting:
+            states[name] = np.zeros_like(states[name])
+
     def step(self, sample: npt.NDArray[np.int8], states: States) -> npt.NDArray[np.int16]:
         """One step: sample [W, P] int8 -> scores [W, K] int16. `states` is changed in place.
 
         A graph that reads an accelerometer takes [W, P + 3]. Raises QuantisationError for another width.
         """
         values = self.inputs(sample)
-        full = not self.windowed or int(states[CLOCK].flat[0]) + 1 == self.graph.window_steps
+        decision = self.graph.decision
+        steps = int(states[CLOCK].flat[0]) + 1 if CLOCK in states else 0
+        due = steps == (decision.first if decision is not None else self.graph.window_steps)
         for operator in self.graph.operators:
-            if full or isinstance(operator, Collect) or operator.output not in self.windowed:
+            if operator is decision:
+                continue
+            if due or isinstance(operator, Collect) or operator.output not in self.windowed:
                 values[operator.output] = self.apply(operator, values, states)
+        if decision is not None and due:
+            states[SETTLED] = self.apply(decision, values, states)
+            steps -= decision.hop
+        elif due:
+            steps = 0
+        if CLOCK in states:
+            states[CLOCK] = np.full_like(states[CLOCK], steps)
         if self.windowed:
-            states[CLOCK] = np.zeros_like(states[CLOCK]) if full else states[CLOCK] + 1
-            if full:
+            if due:
                 states[HELD] = values[self.graph.output]
             return states[HELD].astype(np.int16)
         return values[self.graph.output].astype(np.int16)
@@ -173,7 +191,22 @@ def rooms_of(scores: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
     return np.asarray(scores.argmax(axis=-1), np.uint8)
 
 
-def answers(scores: npt.NDArray[np.int16]) -> bytes:
-    """Scores [..., K] as the device writes them: K little-endian int16, then the room, one byte, per step."""
+def settled_of(states: States, scores: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """The settled room [W] after a step that gave `scores` [W, K]: the room itself where nothing was decided
+    yet, or where there is no decision layer.
+    """
+    rooms = rooms_of(scores)
+    if SETTLED not in states:
+        return rooms
+    kept = states[SETTLED][:, 0]
+    return np.where(kept > 0, kept - 1, rooms).astype(np.uint8)
+
+
+def answers(scores: npt.NDArray[np.int16], settled: npt.NDArray[np.uint8] | None = None) -> bytes:
+    """Scores [..., K] as the device writes them, per step: K little-endian int16, the room, the settled room,
+    one byte each. `settled` [...]: by default the room.
+    """
     flat = np.ascontiguousarray(scores.reshape(-1, scores.shape[-1]), "<i2")
-    return np.concatenate([flat.view(np.uint8), rooms_of(flat)[:, None]], axis=1).tobytes()
+    rooms = rooms_of(flat)
+    held = rooms if settled is None else settled.reshape(-1).astype(np.uint8)
+    return np.concatenate([flat.view(np.uint8), rooms[:, None], held[:, None]], axis=1).tobytes()

@@ -1,7 +1,8 @@
 """What the device is fed: windows as one stream of samples, with the moments at which its state is reset.
 
-A model with its state "reset" hears each window from zeros: W windows are W * T steps. One with its state
-"carried" hears each unbroken stretch of a session once, sample by sample, and is read where windows end.
+A model with its state "reset" hears each window from zeros: W windows are W * T steps; what its decision
+layer keeps is forgotten only where a session begins, or after a gap. One with its state "carried" hears each
+unbroken stretch of a session once, sample by sample, and is read where windows end.
 """
 
 from __future__ import annotations
@@ -11,28 +12,37 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.order import begins
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.learn.streams import streams
 from tinyloc.models.motion import to_int8
-from tinyloc.quant.reference import Reference
+from tinyloc.quant.decision_operators import Filter
+from tinyloc.quant.reference import Reference, answers, rooms_of
+
+GOES_ON, INIT, RESTART = 0, 1, 2
+"""The harness's flags: the sample goes on; the state is set up first; a window is begun first."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """`samples` [S, P], or [S, P + 3] with an accelerometer, int8 in order; `resets` [S] bool, True where the
-    state starts from zeros; `ends` [W] the step at which each window ends; `steps` T of a window.
+    """`samples` [S, P], or [S, P + 3] with an accelerometer, int8 in order; `flags` [S] int8, what comes before
+    each (see above); `ends` [W] the step at which each window ends; `steps` T of a window.
     """
 
     samples: npt.NDArray[np.int8]
-    resets: npt.NDArray[np.bool_]
+    flags: npt.NDArray[np.int8]
     ends: npt.NDArray[np.int64]
     steps: int
 
+    @property
+    def resets(self) -> npt.NDArray[np.bool_]:
+        """[S] True where the model's state starts from zeros."""
+        return np.asarray(self.flags != GOES_ON)
+
     def records(self) -> bytes:
-        """As the harness reads them: before each sample one byte, 1 where the state is reset."""
-        flags = self.resets.astype(np.int8)[:, None]
-        return np.concatenate([flags, self.samples], axis=1).tobytes()
+        """As the harness reads them: before each sample its flag, one byte."""
+        return np.concatenate([self.flags[:, None], self.samples], axis=1).tobytes()
 
     def scores(self, reference: Reference) -> npt.NDArray[np.int16]:
         """The reference's scores after every step, [S, K]. Stretches of one length run side by side."""
@@ -44,6 +54,32 @@ class Replay:
             rows = starts[lengths == length][:, None] + np.arange(length)
             result[rows] = reference.run(self.samples[rows])
         return result
+
+    def settled(self, reference: Reference, scores: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+        """The settled room after every step [S], of what `scores` gave: the room where no layer decides."""
+        rooms, decision = rooms_of(scores), reference.graph.decision
+        if decision is None:
+            return rooms
+        due = self.decisions(decision)
+        if not due.any():
+            return rooms
+        order = np.cumsum(due) - 1  # the last decision at or before each step
+        session = np.cumsum(self.flags == INIT)
+        decided = reference.decide(scores[due], _first_of(session[due]))
+        last = np.maximum(order, 0)
+        known = (order >= 0) & (session[due][last] == session)
+        return np.where(known, decided[last], rooms).astype(np.uint8)
+
+    def decisions(self, decision: Filter) -> npt.NDArray[np.bool_]:
+        """[S] the steps after which a decision layer decides."""
+        starts = np.flatnonzero(self.resets)
+        steps = np.arange(len(self.samples)) - np.repeat(starts, np.diff([*starts, len(self.samples)])) + 1
+        return np.asarray((steps >= decision.first) & ((steps - decision.first) % decision.hop == 0))
+
+    def answers(self, reference: Reference) -> bytes:
+        """All that the device has to write, byte for byte."""
+        scores = self.scores(reference)
+        return answers(scores, self.settled(reference, scores))
 
     def identical_windows(self, same: npt.NDArray[np.bool_]) -> int:
         """How many windows have all their T steps in `same` [S]."""
@@ -73,10 +109,11 @@ def replay(windows: Windows, state: str, motion: bool = False) -> Replay:
     count, steps, _ = windows.rssi.shape
     if state == "reset":
         heard = samples_of(windows, motion)
-        resets = np.zeros((count, steps), np.bool_)
-        resets[:, 0] = True
+        flags = np.full(count * steps, GOES_ON, np.int8)
+        timed = windows.seconds_per_step > 0
+        flags[::steps] = np.where(begins(windows), INIT, RESTART) if timed else INIT
         ends = np.arange(count, dtype=np.int64) * steps + steps - 1
-        return Replay(heard.reshape(count * steps, -1), resets.ravel(), ends, steps)
+        return Replay(heard.reshape(count * steps, -1), flags, ends, steps)
     samples, resets_at, ends = [], [], np.zeros(count, np.int64)
     length = 0
     for stream in streams(windows):
@@ -84,6 +121,13 @@ def replay(windows: Windows, state: str, motion: bool = False) -> Replay:
         resets_at.append(length)
         ends[stream.windows] = length + stream.ends
         length += len(stream.rssi)
-    flags = np.zeros(length, np.bool_)
-    flags[resets_at] = True
+    flags = np.full(length, GOES_ON, np.int8)
+    flags[resets_at] = INIT
     return Replay(np.concatenate(samples), flags, ends, steps)
+
+
+def _first_of(session: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """[N] True where the number differs from the one before."""
+    new = np.ones(len(session), np.bool_)
+    new[1:] = np.diff(session) != 0
+    return new

@@ -175,12 +175,36 @@ def seeds(result: Result) -> str:
 
 
 def changes(result: Result) -> str:
-    """How often the room changes, in one sentence, or nothing."""
+    """How often the room changes, with and without a decision layer, or nothing."""
     both = result.room_changes
     if both is None:
         return ""
     ratio = f", {both.predicted / both.true:.1f} for each true one" if both.true else ""
-    return f"The true room changes {count(both.true)} times, the answer {count(both.predicted)} times{ratio}."
+    text = f"The true room changes {count(both.true)} times, the answer {count(both.predicted)} times{ratio}."
+    return " ".join(part for part in (text, settled(result)) if part)
+
+
+def settled(result: Result) -> str:
+    """What the decision layer is worth, or why there is none; nothing where none was tried."""
+    found = result.decision
+    if found is None:
+        return ""
+    tried = {candidate.name: candidate for candidate in found.candidates}
+    none, chosen = tried.get("none"), tried.get(found.chosen)
+    if found.chosen == "none" or none is None or chosen is None:
+        others = len(found.candidates) - 1
+        return (
+            f"None of {others} decision layers that hold a room was better on validation, so there is none."
+        )
+    both = result.room_changes
+    true = both.true if both is not None else 0
+    ratio = f", {found.room_changes_without / true:.1f} for each true one" if true else ""
+    return (
+        f"A decision layer ({found.chosen}, chosen on validation: macro-F1 {percent(chosen.f1_macro)} with "
+        f"it, {percent(none.f1_macro)} without) holds the room; without it the device's macro-F1 is "
+        f"{percent(found.f1_macro_without)}, its accuracy {percent(found.accuracy_without)}, and the answer "
+        f"changes {count(found.room_changes_without)} times{ratio}."
+    )
 
 
 def notices(result: Result) -> list[Notice]:

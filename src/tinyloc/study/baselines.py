@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.order import begins, hop_seconds, transitions
 from tinyloc.data.windows import Windows, WindowSets, joined
 from tinyloc.judge.metrics import macro_f1
 
@@ -164,26 +165,6 @@ def _all_rooms(votes: Floats, classes: npt.NDArray[np.integer], rooms: int) -> F
     return found
 
 
-def hop_seconds(windows: Windows) -> float:
-    """The usual time from one window to the next, s."""
-    same = np.diff(windows.session) == 0
-    steps = np.diff(windows.end_time)[same]
-    return float(np.median(steps)) if len(steps) else windows.seconds_per_step
-
-
-def transitions(train: Windows, hop: float) -> Floats:
-    """[K, K] how often a room (row) is followed by a room (column) `hop` seconds later, in training."""
-    counts = np.zeros((len(train.rooms), len(train.rooms)))
-    for session in np.unique(train.session):
-        mine = np.flatnonzero(train.session == session)
-        times = train.end_time[mine]
-        after = np.searchsorted(times, times + hop - 1e-6 * max(hop, 1.0))
-        there = np.flatnonzero(after < len(mine))
-        there = there[np.abs(times[after[there]] - times[there] - hop) < 0.5 * hop]
-        np.add.at(counts, (train.room[mine[there]], train.room[mine[after[there]]]), 1.0)
-    return counts
-
-
 def forward(votes: Floats, windows: Windows, chances: Floats, prior: Floats, power: float) -> Labels:
     """The likeliest room [W] given all windows of its session up to it: never one that comes later.
 
@@ -191,12 +172,9 @@ def forward(votes: Floats, windows: Windows, chances: Floats, prior: Floats, pow
     than one and a half hops, starts from `prior`.
     """
     evidence = (np.maximum(votes, 1e-3) / prior) ** power
-    hop = hop_seconds(windows)
     answered = np.zeros(len(votes), np.int64)
     belief = prior
-    for w in range(len(votes)):
-        new = w == 0 or windows.session[w] != windows.session[w - 1]
-        new = new or windows.end_time[w] - windows.end_time[w - 1] > 1.5 * hop
+    for w, new in enumerate(begins(windows)):
         belief = (prior if new else belief @ chances) * evidence[w]
         belief = belief / belief.sum()
         answered[w] = int(belief.argmax())

@@ -273,12 +273,15 @@ class _Shared:
         from tinyloc.pipeline.fits import Limits
         from tinyloc.pipeline.folder import RunFolder
         from tinyloc.pipeline.verify import run_tier
-        from tinyloc.quant.reference import Reference, rooms_of
+        from tinyloc.quant import decision
         from tinyloc.quant.replay import replay
 
         sets, task = self.sets.only(graph.access_points), self.task
-        validation = replay(sets.validation, graph.state, graph.motion)
-        judged = rooms_of(validation.scores(Reference(chosen))[validation.ends])
+        assert task.model is not None
+        choice = decision.choose(chosen, sets, "auto" if task.model.decision == "auto" else "none")
+        if choice is not None:
+            graph, chosen = choice.behind(graph), choice.behind(chosen)
+        plain, judged = decision.answers_of(chosen, replay(sets.validation, graph.state, graph.motion))
         board = find_board(task.board)
         roomy = dataclasses.replace(board, name=ROOMY, ram_bytes=2**20, flash_bytes=2**22)
         with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:
@@ -290,13 +293,28 @@ class _Shared:
             except BudgetError:
                 board = roomy
                 run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
+        row = self.scored(row, judged, run.settled)
+        if choice is not None:
+            row = self.without(row, choice.chosen.name, plain, run.rooms)
         return dataclasses.replace(
-            self.scored(row, judged, run.rooms),
+            row,
             flash_bytes=run.firmware.flash_bytes,
             ram_bytes=run.ram_bytes,
             board=board.name,
             tier=tier.name,
             identical_windows=run.identical_windows,
+        )
+
+    def without(self, row: Row, chosen: str, validation: Labels, test: Labels) -> Row:
+        """The row with what the same answers are worth without their decision layer."""
+        alone = self.scored(row, validation, test)
+        return dataclasses.replace(
+            row,
+            decision=chosen,
+            validation_f1_room=alone.validation_f1,
+            f1_macro_room=alone.f1_macro,
+            accuracy_room=alone.accuracy,
+            room_changes_room=alone.room_changes,
         )
 
     def scored(self, row: Row, validation: Labels, test: Labels) -> Row:

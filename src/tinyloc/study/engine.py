@@ -140,7 +140,7 @@ def _model_task(
         row = Row(entry.label, model.family, model.size, model.variant, name, seed, sets.simulated)
         facts: list[Any] = [row.to_json(), sets.digest, model_facts(model)]
         if COMPRESSIONS[name].on_device:
-            facts += [grid.board, tier, grid.precision]
+            facts += [grid.board, tier, grid.precision, model.decision]
         cells.append(Cell(digest(facts), row))
     return Task(
         folder.path,

@@ -4,6 +4,8 @@
     seeds = 5                                   # 0 to 4, or a list
     budgets = [16, 32, 64]                      # KB of flash and RAM together
     compressions = ["float", "static", "integer"]
+    decision = "none"                           # or "auto": validation may put a decision layer behind what
+                                                # runs on the device, so that the room does not flap
 
     [train]                                     # any option of training, for all models
     steps = 0                                   # 0: as many as the windows suggest
@@ -16,6 +18,7 @@
                                                 # the paper's recipe (min-max, no augmentation, CRF, no refit)
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
+    decision = "auto"                           # default: the one above
     teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"
     teaching = "soft"                           # how; default "paper", its tau and alpha 1 and 0.9
     tau = 2.0
@@ -60,8 +63,12 @@ _TRAIN: Final[dict[str, Any]] = {
 } | {"rate": float, "dropout": float, "augmentation": dict}
 """What `[train]` and a model may set, with its type."""
 
+DECISIONS: Final = ("none", "auto")
+"""Whether a decision layer is tried."""
+
 _TOP: Final = (
-    "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "train", "models",
+    "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "decision",
+    "train", "models",
 )  # fmt: skip
 PAPER_TRAINING: Final[dict[str, Any]] = {
     "scaling": "minmax",
@@ -71,7 +78,7 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
 }
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
-_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", *_TAUGHT)
+_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", "decision", *_TAUGHT)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ class Model:
     tau: float = 1.0
     alpha: float = 0.9
     qat_steps: int = 200
+    decision: str = "none"
 
     def options(self, seed: int) -> TrainOptions:
         """How it is trained with that seed."""
@@ -177,11 +185,12 @@ class _Reader:
         self.once("sets", labels)
         compressions = self.choices(value, "compressions", KNOWN, ("float", "integer"), "")
         base = self.train(value.get("train", {}), "train", {})
+        decision = self.choice("decision", value.get("decision", "none"), DECISIONS)
         entries = self.some(value, "models", "[[models]] tables")
         models = tuple(
             model
             for i, entry in enumerate(entries)
-            for model in self.models(f"models[{i}]", entry, labels, compressions, base)
+            for model in self.models(f"models[{i}]", entry, labels, compressions, base, decision)
         )
         for label in labels:
             self.once(
@@ -314,6 +323,7 @@ class _Reader:
         labels: tuple[str, ...],
         compressions: tuple[str, ...],
         base: Mapping[str, Any],
+        decision: str,
     ) -> list[Model]:
         if not isinstance(value, dict):
             raise self.wrong(key, value, "a [[models]] table")
@@ -335,6 +345,7 @@ class _Reader:
             )
         variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
         taught_how = self.taught(key, value)
+        settled = self.choice(f"{key}.decision", value.get("decision", decision), DECISIONS)
         own = {name: one for name, one in value.items() if name in _TRAIN}
         if variant == VARIANT:
             for name in PAPER_TRAINING:
@@ -354,7 +365,19 @@ class _Reader:
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
             found.append(
-                Model(family, size, hidden, layers, chosen, sets, variant, train, teacher, **taught_how)
+                Model(
+                    family,
+                    size,
+                    hidden,
+                    layers,
+                    chosen,
+                    sets,
+                    variant,
+                    train,
+                    teacher,
+                    **taught_how,
+                    decision=settled,
+                )
             )
         return found
 

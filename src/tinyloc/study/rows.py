@@ -24,6 +24,10 @@ class Row:
     `room_changes` of the answers and `room_changes_true`: None where windows have no order in time.
     `f1_rooms`: F1 of each room (0 to 1) on test in the order of the data set's rooms, None for a room that
     test never enters; empty without figures.
+    `decision`: the decision layer that validation chose ("none": no layer was better), empty where none was
+    tried. With one, `validation_f1`, `f1_macro`, `accuracy` and `room_changes` are those of the settled room,
+    and `validation_f1_room`, `f1_macro_room`, `accuracy_room` and `room_changes_room` those of the same model
+    without it.
     `error`: why there are no figures; empty where there are.
     """
 
@@ -50,6 +54,11 @@ class Row:
     room_changes: int | None = None
     room_changes_true: int | None = None
     f1_rooms: tuple[float | None, ...] = ()
+    decision: str = ""
+    validation_f1_room: float | None = None
+    f1_macro_room: float | None = None
+    accuracy_room: float | None = None
+    room_changes_room: int | None = None
     error: str = ""
 
     @property

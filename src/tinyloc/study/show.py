@@ -64,6 +64,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         won = winners(found, about["budgets_kb"])
         parts += [Text(winner.sentence()) for winner in won]
         parts += [Text(text, style="yellow") for text in beaten(won)]
+        parts += [Text(f"{line.full_name}: {line.settled}.") for line in found if line.settled]
         for line in found:
             parts += [Text(f"{line.full_name}: {error}", style="red") for error in line.errors]
         matches.append(match(label, found))

@@ -59,6 +59,9 @@ class Line:
     identical_windows: int | None
     windows: int
     changes: float | None
+    decisions: tuple[str, ...]
+    f1_room: Spread | None
+    changes_room: float | None
     errors: tuple[str, ...]
     f1_rooms: tuple[float | None, ...] = ()
 
@@ -85,6 +88,16 @@ class Line:
         if self.flash_bytes is None or self.ram_bytes is None:
             return None
         return self.flash_bytes + self.ram_bytes
+
+    @property
+    def settled(self) -> str:
+        """What its decision layer changes, in words; empty where none was tried."""
+        if not self.decisions:
+            return ""
+        if self.decisions == ("none",):
+            return "no decision layer was better on validation"
+        changes = "" if self.changes_room is None else f", {self.changes_room:.1f} changes for each true one"
+        return f"decision layer: {' or '.join(self.decisions)}; without it {self.f1_room}{changes}"
 
     @property
     def proven(self) -> bool:
@@ -130,6 +143,11 @@ def _line(rows: Sequence[Row]) -> Line:
         for row in rows
         if row.room_changes is not None and row.room_changes_true
     ]
+    alone = [
+        row.room_changes_room / row.room_changes_true
+        for row in rows
+        if row.room_changes_room is not None and row.room_changes_true
+    ]
     return Line(
         first.family,
         first.size,
@@ -150,6 +168,9 @@ def _line(rows: Sequence[Row]) -> Line:
         sum(identical) if identical else None,
         sum(row.windows for row in rows),
         sum(pairs) / len(pairs) if pairs else None,
+        tuple(sorted({row.decision for row in rows if row.decision})),
+        _spread([row.f1_macro_room for row in rows]),
+        sum(alone) / len(alone) if alone else None,
         tuple(sorted({row.error for row in rows if row.error})),
         _rooms([row.f1_rooms for row in rows if row.f1_rooms]),
     )

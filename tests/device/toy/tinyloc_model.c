@@ -17,6 +17,13 @@ void tinyloc_init(tinyloc_state *state)
     memcpy(state->sums, bias, sizeof bias);
 }
 
+void tinyloc_restart(tinyloc_state *state)
+{
+    const uint32_t restarts = state->restarts + 1u;
+    tinyloc_init(state);
+    state->restarts = restarts;
+}
+
 static int16_t saturate(int32_t value)
 {
     return (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : value);
@@ -40,4 +47,5 @@ void tinyloc_step(tinyloc_state *state, const int8_t *sample, tinyloc_result *re
             result->room = (uint8_t)k;
         }
     }
+    result->settled = (uint8_t)(state->restarts % TINYLOC_ROOMS);
 }

@@ -1,7 +1,8 @@
 /* The harness: one record in, one step of the model, one answer out, until the records end.
  *
- *   record   1 + TINYLOC_SAMPLE_BYTES   flag (1: a new window, call tinyloc_init first), then the sample
- *   answer   2 * TINYLOC_ROOMS + 1      scores as little-endian int16, then the room
+ *   record   1 + TINYLOC_SAMPLE_BYTES   flag, then the sample; 0: a window goes on, 1: a session begins, call
+ *                                       tinyloc_init first, 2: a window begins, call tinyloc_restart first
+ *   answer   2 * TINYLOC_ROOMS + 2      scores as little-endian int16, the room, the settled room
  *
  * RAM holds one state, one sample, one result: nothing is buffered, as on a wearable. The answer is the
  * result's own memory, for which its layout and the byte order are checked here.
@@ -24,10 +25,11 @@
 
 enum {
     RECORD_BYTES = 1 + TINYLOC_SAMPLE_BYTES,
-    ANSWER_BYTES = 2 * TINYLOC_ROOMS + 1
+    ANSWER_BYTES = 2 * TINYLOC_ROOMS + 2
 };
 
-typedef char room_follows_scores[offsetof(tinyloc_result, room) == ANSWER_BYTES - 1 ? 1 : -1];
+typedef char room_follows_scores[offsetof(tinyloc_result, room) == ANSWER_BYTES - 2 ? 1 : -1];
+typedef char settled_follows_room[offsetof(tinyloc_result, settled) == ANSWER_BYTES - 1 ? 1 : -1];
 
 /* Read from the ELF by the side that feeds us, so that both agree on the lengths. */
 extern const uint32_t tinyloc_harness_record_bytes;
@@ -55,6 +57,8 @@ int main(void)
     while (port_read(&record.flag, RECORD_BYTES)) {
         if (record.flag == 1 || records == 0) {
             tinyloc_init(&state); /* nothing runs on a state that was never initialised */
+        } else if (record.flag == 2) {
+            tinyloc_restart(&state);
         }
         tinyloc_step(&state, record.sample, &result);
         port_write((const uint8_t *)&result, ANSWER_BYTES);

@@ -28,7 +28,7 @@ from tinyloc.errors import ModelFileError, OutputError, UsageError
 from tinyloc.study.rows import FIELDS, SHARES, Row, from_json, kind
 
 FORMAT: Final = "tinyloc study"
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 def digest(facts: Any) -> str:

@@ -26,8 +26,8 @@ GOES_ON, INIT, RESTART = 0, 1, 2
 
 @dataclass(frozen=True)
 class Replay:
-    """`samples` [S, P], or [S, P + 3] with an accelerometer, int8 in order; `flags` [S] int8, what comes before
-    each (see above); `ends` [W] the step at which each window ends; `steps` T of a window.
+    """`samples` [S, P], or [S, P + 3] with an accelerometer, int8 in order; `flags` [S] int8, what comes
+    before each (see above); `ends` [W] the step at which each window ends; `steps` T of a window.
     """
 
     samples: npt.NDArray[np.int8]

@@ -56,5 +56,7 @@ def test_the_key_is_read_and_checked() -> None:
     assert {model.decision for model in all_settled.models} == {"auto"}
     with pytest.raises(UsageError, match=r"decision: 'often'; expected one of none, auto"):
         read_grid('decision = "often"\n' + TINY, "grid")
-    with pytest.raises(UsageError, match=r"models\[1\]\.decision: 'filter'"):
-        read_grid(GRID.replace('decision = "auto"', 'decision = "filter"'), "grid")
+    forced = read_grid(GRID.replace('decision = "auto"', 'decision = "filter"'), "grid")
+    assert forced.models[1].decision == "filter"
+    with pytest.raises(UsageError, match=r"models\[1\]\.decision: 'always'"):
+        read_grid(GRID.replace('decision = "auto"', 'decision = "always"'), "grid")

@@ -27,7 +27,7 @@ def _rows() -> list[Row]:
     figures: dict[str, Any] = {
         "validation_f1": 0.9, "f1_macro": 0.8, "accuracy": 0.85, "parameters": 1234, "flash_bytes": 9_000,
         "ram_bytes": 1_240, "board": "stm32l4", "tier": "pip", "identical_windows": 30, "windows": 30,
-        "room_changes": 12, "room_changes_true": 4,
+        "instructions_answer": 98_765.4, "room_changes": 12, "room_changes_true": 4,
     }  # fmt: skip
     first = dataclasses.replace(Row("flat", "mamba", "H8L1", "", "integer", 0), **figures)
     forest = Row("flat", "baseline", "forest300", "", "float", 0, f1_macro=0.9, windows=30)
@@ -45,8 +45,8 @@ def test_every_figure_stands_in_the_table(tmp_path: Path, capsys: pytest.Capture
     assert markdown.main([str(tmp_path)]) == 0
     text = capsys.readouterr().out
     assert (
-        "| mamba H8L1 | integer | 90.0 | 81.0 (80.0-82.0) | 85.0 | 1,234 |  | 9,000 | 1,240 | 10.0 | 3.0 |"
-        " 60 of 60 |\n" in text
+        "| mamba H8L1 | integer | 90.0 | 81.0 (80.0-82.0) | 85.0 | 1,234 |  | 9,000 | 1,240 | 10.0 |"
+        " 98,765 | 3.0 | 60 of 60 |\n" in text
     )
     assert "| forest of 300 |" in text
     assert "about 2,000,000" in text

@@ -278,7 +278,7 @@ class _Shared:
 
         sets, task = self.sets.only(graph.access_points), self.task
         assert task.model is not None
-        choice = decision.choose(chosen, sets, "auto" if task.model.decision == "auto" else "none")
+        choice = decision.choose(chosen, sets, task.model.decision)
         if choice is not None:
             graph, chosen = choice.behind(graph), choice.behind(chosen)
         plain, judged = decision.answers_of(chosen, replay(sets.validation, graph.state, graph.motion))
@@ -302,6 +302,9 @@ class _Shared:
             ram_bytes=run.ram_bytes,
             board=board.name,
             tier=tier.name,
+            instructions_answer=(
+                run.run.instructions_per_step if graph.state == "carried" else run.run.instructions_per_window
+            ),
             identical_windows=run.identical_windows,
         )
 

@@ -5,7 +5,8 @@
     budgets = [16, 32, 64]                      # KB of flash and RAM together
     compressions = ["float", "static", "integer"]
     decision = "none"                           # or "auto": validation may put a decision layer behind what
-                                                # runs on the device, so that the room does not flap
+                                                # runs on the device, so that the room does not flap;
+                                                # "filter": the best one in any case
 
     [train]                                     # any option of training, for all models
     steps = 0                                   # 0: as many as the windows suggest
@@ -41,6 +42,7 @@ from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.models.config import CONFIGS, ForestConfig, is_network
+from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
@@ -63,8 +65,8 @@ _TRAIN: Final[dict[str, Any]] = {
 } | {"rate": float, "dropout": float, "augmentation": dict}
 """What `[train]` and a model may set, with its type."""
 
-DECISIONS: Final = ("none", "auto")
-"""Whether a decision layer is tried."""
+DECISIONS: Final = get_args(Decision)
+"""No decision layer; one where validation finds it better; the best one in any case."""
 
 _TOP: Final = (
     "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "decision",
@@ -110,7 +112,7 @@ class Model:
     tau: float = 1.0
     alpha: float = 0.9
     qat_steps: int = 200
-    decision: str = "none"
+    decision: Decision = "none"
 
     def options(self, seed: int) -> TrainOptions:
         """How it is trained with that seed."""
@@ -323,7 +325,7 @@ class _Reader:
         labels: tuple[str, ...],
         compressions: tuple[str, ...],
         base: Mapping[str, Any],
-        decision: str,
+        decision: Decision,
     ) -> list[Model]:
         if not isinstance(value, dict):
             raise self.wrong(key, value, "a [[models]] table")

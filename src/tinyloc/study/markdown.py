@@ -14,7 +14,7 @@ from tinyloc.study.table import load_rows
 
 HEAD: Final = (
     "model", "compression", "validation", "macro-F1", "accuracy", "parameters", "state dict, KB", "flash, B",
-    "RAM, B", "together, KB", "changes per true", "identical windows",
+    "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
 )  # fmt: skip
 
 
@@ -73,6 +73,7 @@ def _cells(line: Line) -> list[str]:
         flash,
         _count(line.ram_bytes),
         "" if together is None else f"{together / KB:.1f}",
+        "" if line.instructions_answer is None else f"{line.instructions_answer:,.0f}",
         "" if line.changes is None else f"{line.changes:.1f}",
         proof,
     ]

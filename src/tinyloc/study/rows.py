@@ -20,7 +20,9 @@ class Row:
     `validation_f1`, `f1_macro`, `accuracy` 0 to 1, of the device's own answers where a device answered.
     `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
-    the emulated `board`, with the tier named. `flash_estimate_bytes`: a forest's nodes at 8 bytes each.
+    the emulated `board`, with the tier named. `instructions_answer`: executed for one answer, a whole window
+    where each starts from zeros, one step where the state is carried. `flash_estimate_bytes`: a forest's
+    nodes at 8 bytes each.
     `room_changes` of the answers and `room_changes_true`: None where windows have no order in time.
     `f1_rooms`: F1 of each room (0 to 1) on test in the order of the data set's rooms, None for a room that
     test never enters; empty without figures.
@@ -49,6 +51,7 @@ class Row:
     flash_estimate_bytes: int | None = None
     board: str = ""
     tier: str = ""
+    instructions_answer: float | None = None
     identical_windows: int | None = None
     windows: int = 0
     room_changes: int | None = None

@@ -64,6 +64,7 @@ class Line:
     changes_room: float | None
     errors: tuple[str, ...]
     f1_rooms: tuple[float | None, ...] = ()
+    instructions_answer: float | None = None
 
     @property
     def baseline(self) -> bool:
@@ -173,6 +174,7 @@ def _line(rows: Sequence[Row]) -> Line:
         sum(alone) / len(alone) if alone else None,
         tuple(sorted({row.error for row in rows if row.error})),
         _rooms([row.f1_rooms for row in rows if row.f1_rooms]),
+        max((row.instructions_answer for row in rows if row.instructions_answer is not None), default=None),
     )
 
 

@@ -141,6 +141,46 @@ def test_any_student_learns_from_the_teacher_alone(kind, student):
     assert trained.training["options"]["distil"]["kind"] == kind
 
 
+def test_class_weights_weigh_what_the_teacher_says():
+    """A step counts as its room does: at equal logits, a teacher sure of room k costs w_k ln K."""
+    logits, weights = torch.zeros(1, 3, 3), torch.tensor([0.5, 1.0, 3.0])
+    for kind in ("paper", "soft"):
+        how = Distil(kind, "t", alpha=1.0)
+        for room, weight in enumerate(weights):
+            taught = torch.zeros(1, 3, 3)
+            taught[0, 1, room] = 1.0  # the other two steps are not taught
+            cost = distil.blend(how, TASK, Student(), logits, taught, weights)
+            assert cost.item() == pytest.approx(weight.item() * math.log(3))
+        unsure = torch.full((1, 3, 3), 1 / 3)
+        assert distil.blend(how, TASK, Student(), logits, unsure, weights).item() == pytest.approx(
+            0, abs=1e-6
+        )
+    half = torch.tensor([[[0.5, 0.0, 0.5]]])
+    cost = distil.blend(Distil("soft", "t", alpha=1.0), TASK, Student(), logits[:, :1], half, weights)
+    assert cost.item() == pytest.approx(1.75 * math.log(1.5))
+
+
+def test_class_weights_reach_the_teachers_part_of_training():
+    """With the teacher alone to learn from, the weights still move the student; at 0 all is as without."""
+    rare = np.flatnonzero(SETS.train.room != 2)[:5]
+    few = np.concatenate([rare, np.flatnonzero(SETS.train.room == 2)])
+    keep = np.sort(few)
+    part = dataclasses.replace(
+        SETS.train,
+        **{
+            name: getattr(SETS.train, name)[keep]
+            for name in ("rssi", "rooms_at", "room", "session", "end_time")
+        },
+    )
+    sets, said = dataclasses.replace(SETS, train=part), probabilities()[keep]
+    options = with_teacher(alpha=1.0)
+    models = [
+        train(sets, dataclasses.replace(options, class_weights=share), targets=said).weights["head.weight"]
+        for share in (0.0, 1.0)
+    ]
+    assert np.abs(models[0] - models[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("loss", ["all", "last"])
 def test_stopped_and_resumed_is_unstopped(tmp_path, loss):
     options, said = with_teacher(dataclasses.replace(PLAIN, loss=loss), tau=2.0), probabilities()

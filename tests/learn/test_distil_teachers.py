@@ -11,7 +11,8 @@ from learn_windows import make_sets
 
 from tinyloc.errors import UsageError
 from tinyloc.learn import teachers
-from tinyloc.learn.options import Augmentation, TrainOptions
+from tinyloc.learn.distil import lay_out
+from tinyloc.learn.options import Augmentation, Distil, TrainOptions
 from tinyloc.learn.predict import predict
 from tinyloc.learn.score import macro_f1
 from tinyloc.learn.train import train
@@ -64,6 +65,18 @@ def test_an_ensemble_speaks_with_the_mean_of_its_members(taught):
     mixed = teachers.targets([*members, taught["statnet"]], SETS.train, "soft")
     third = teachers.targets(taught["statnet"], SETS.train, "soft")
     np.testing.assert_allclose(mixed, (one[:, -1] + two[:, -1] + third) / 3, atol=1e-6)
+
+
+@pytest.mark.parametrize("tau", [1.0, 2.0, 4.0])
+def test_an_ensembles_softened_answer_is_the_mean_of_its_members(taught, tau):
+    members = [taught["mamba"], taught["crf"]]
+    options = dataclasses.replace(SHORT, distil=Distil("soft", "t", tau=tau))
+
+    def softened(teacher):
+        return lay_out(options, SETS.train, teachers.targets(teacher, SETS.train, "soft", tau))
+
+    one, two = (softened(member) for member in members)
+    np.testing.assert_allclose(softened(members), (one + two) / 2, atol=1e-4)
 
 
 def test_a_carried_teacher_speaks_as_it_runs():
@@ -169,7 +182,16 @@ def test_teachers_that_cannot_teach_are_refused(taught):
         teachers.targets(taught["mamba"], SETS.train, "marginals")
     with pytest.raises(UsageError, match="CRF"):
         teachers.targets([taught["crf"], teachers.boosting(SETS.train, rounds=2)], SETS.train, "marginals")
-    other = make_sets(points=5).train
+    strangers = make_sets(points=3).train, make_sets(rooms=4).train
     for teacher in (taught["mamba"], teachers.boosting(SETS.train, rounds=2)):
-        with pytest.raises(UsageError, match="other rooms or access points"):
-            teachers.targets(teacher, other, "soft")
+        for other in strangers:
+            with pytest.raises(UsageError, match="other rooms or access points"):
+                teachers.targets(teacher, other, "soft")
+
+
+def test_access_points_beyond_a_teachers_own_are_not_heard_by_it(taught):
+    wide = make_sets(points=5).train
+    own = wide.only(SETS.train.access_points)
+    for teacher in (taught["mamba"], teachers.boosting(SETS.train, rounds=2)):
+        said = teachers.targets(teacher, wide, "soft")
+        assert np.array_equal(said, teachers.targets(teacher, own, "soft"))

@@ -64,6 +64,21 @@ MISTAKES = {
     "other set": (TINY + 'sets = ["uji"]\n', "models[1].sets[0]: 'uji'; expected one of tiny"),
     "no teacher": (TINY + 'compressions = ["distilled"]\n', "models[1].teacher: None; expected who teaches"),
     "teacher": (TINY + 'teacher = "owl"\n', "models[1].teacher: 'owl'; expected a family and a size"),
+    "no member": (TINY + "teacher = []\n", "models[1].teacher: []; expected one teacher at least"),
+    "member": (TINY + 'teacher = ["forest", "owl H2"]\n', "models[1].teacher[1]: 'owl H2'; expected"),
+    "member twice": (
+        TINY + 'teacher = ["forest", "mamba H4L1", "forest"]\n',
+        "models[1].teacher: 'forest'; expected each teacher only once",
+    ),
+    "trees have no features": (
+        TINY + 'teacher = ["mamba H4L1", "forest"]\nteaching = "features"\n',
+        "models[1].teacher: ['mamba H4L1', 'forest']; expected networks, for teaching = \"features\"",
+    ),
+    "a chain for a member that has no steps": (
+        TINY.replace('"statnet"', '"mamba"').replace('"H4"', '"H4L1"')
+        + 'crf = true\nteacher = ["mamba H4L1", "statnet H4"]\n',
+        "models[1].teacher: the family 'statnet' answers once a window",
+    ),
     "teaching": (TINY + 'teaching = "harsh"\n', "models[1].teaching: 'harsh'; expected one of paper"),
     "recipe": (
         TINY + 'variant = "paper"\nscaling = "zscore"\n',
@@ -140,4 +155,4 @@ def test_the_papers_grid_has_the_papers_models() -> None:
     assert of["byrne:D"] == ["mdcsa H16L1", "mdcsa H8L1", "mamba H32L1", "mamba H16L1"]
     assert of["uji"][2:] == ["mamba H32L1", "mamba H8L2", "mamba H8L1", "mamba H4L1", "mamba H2L1"]
     assert sum(len(models) for models in of.values()) == 23
-    assert all(m.train.crf and m.teacher and m.teacher[0] == m.family for m in grid.models)
+    assert all(m.train.crf and len(m.teachers) == 1 and m.teachers[0].family == m.family for m in grid.models)

@@ -17,8 +17,11 @@ from rich.console import Console
 from study_grids import TINY, cells, start, table, write
 
 from tinyloc.errors import ModelFileError, StoppedError, UsageError
+from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.study import Row, load_rows, run_study, show
 from tinyloc.study import engine as the_engine
+from tinyloc.study.cells import model_facts
+from tinyloc.study.grid import load_grid
 from tinyloc.study.rows import BASELINE, FIELDS
 
 ROWS = 2 * 4 + 2 * (1 + 2 + 1) + 1
@@ -94,6 +97,65 @@ def test_a_broken_table_is_said(whole: tuple[Path, list[Row]], tmp_path: Path) -
     (tmp_path / "rows.json").write_bytes((whole[0] / "rows.json").read_bytes()[:-20])
     with pytest.raises(ModelFileError, match="not a whole table"):
         load_rows(tmp_path)
+
+
+TAUGHT = """
+sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
+seeds = 1
+compressions = ["distilled"]
+baselines = []
+tier = "pip"
+
+[train]
+steps = 12
+evaluations = 2
+scaling = "minmax"
+augmentation = {}
+class_weights = 0.5
+
+[[models]]
+family = "mamba"
+size = "H2L1"
+teacher = ["mamba H4L1", "statnet H6", "forest"]
+teaching = "soft"
+tau = 2.0
+
+[[models]]
+family = "statnet"
+size = "H4"
+teacher = ["statnet H6", "mamba H4L1"]
+teaching = "features"
+alpha = 0.5
+"""
+
+
+def test_ensembles_and_features_teach(tmp_path: Path) -> None:
+    rows = run_study(write(tmp_path, TAUGHT), tmp_path / "out", jobs=1)
+    assert len(rows) == 2
+    assert not any(row.error for row in rows)
+    kept = [Checkpoint.load(path) for path in (tmp_path / "out" / "cells").glob("*.safetensors")]
+    names = {again: sorted(f"{model.family} {model.config.name}" for model in kept
+                           if model.training.get("refit", False) is again)
+             for again in (False, True)}  # fmt: skip
+    once = ["mamba H2L1", "mamba H4L1", "statnet H4", "statnet H6"]
+    assert names == {False: once, True: once}, "each teacher is trained once, and refitted once"
+    taught = [model for model in kept if model.config.name in ("H2L1", "H4")]
+    how = {"mamba": ("soft", 2.0), "statnet": ("features", 1.0)}
+    for model in taught:
+        said = model.training["options"]["distil"]
+        assert (said["kind"], said["tau"]) == how[model.family]
+        assert model.weights.keys() == model.config.weight_shapes().keys()
+    assert len({model.training["options"]["distil"]["teacher"] for model in taught}) == 4
+
+
+def test_a_cells_name_does_not_depend_on_how_its_one_teacher_is_held(tmp_path: Path) -> None:
+    """The facts that name a finished cell are those from before there were ensembles."""
+    several, pair = (model_facts(model) for model in load_grid(write(tmp_path, TAUGHT)).models)
+    assert several["teacher"] == [("mamba", 4, 1), ("statnet", 6, 1), ("forest", 0, 0)]
+    assert pair["teacher"] == [("statnet", 6, 1), ("mamba", 4, 1)]
+    one = TAUGHT.replace('["mamba H4L1", "statnet H6", "forest"]', '"forest"')
+    assert model_facts(load_grid(write(tmp_path, one)).models[0])["teacher"] == ("forest", 0, 0)
+    assert [model_facts(model)["teacher"] for model in load_grid(write(tmp_path)).models] == [None, None]
 
 
 def test_one_study_at_a_time(tmp_path: Path) -> None:

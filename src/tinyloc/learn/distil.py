@@ -12,20 +12,31 @@ hard and with a CRF, arXiv 2412.09289.
     soft        tau^2 KL(p' || softmax(s / tau)),   p' = p^(1 / tau) / sum: softmax(logits / tau) of a network
     marginals   KL(p || q),   p the marginals of the teacher's CRF, q those of the student's (without one: its
                 softmax)
+    features    mean over F of (project(h) - f)^2,   h [B, T, H] what the student's last layer reads,
+                f [W, T, F] what the teacher's reads, each of the F by its own mean and spread over the
+                training windows (Romero et al., "FitNets", arXiv 1412.6550, equation 3; there before the
+                task is learned, here beside it)
 
-An ensemble's p is the mean of its members'. The teacher hears the training windows as they are, once; the
-student hears them augmented. A step that nobody annotated is taught all the same. A student that answers
-once a window, and one whose teacher does, is taught at the last step alone.
+`project`, a linear layer from H to F, learns with the student and is thrown away when training ends. An
+ensemble's p' is the mean of its members', and its f stand side by side. With class weights w [K] the cost of
+a step counts sum_k w_k p'_k times, the weight of its room where the teacher is sure of one; features have no
+rooms to weigh.
+
+The teacher hears the training windows as they are, once; the student hears them augmented. A step that
+nobody annotated is taught all the same. A student that answers once a window, and one whose teacher does, is
+taught at the last step alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
@@ -41,17 +52,25 @@ _TINY: Final = 1e-12
 
 def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> Floats | None:
     """The targets as training draws them, hard or soft as the options say: [W, T, K], or [C, S, K] for
-    stretches of a carried state; all 0 at a step of which the teacher says nothing. None
-    without distillation.
+    stretches of a carried state; all 0 at a step of which the teacher says nothing. Features come as
+    [W, T, F + 1], or [C, S, F + 1]: the last number is 1 where the teacher says something. None without
+    distillation.
 
     Raises UsageError unless there are targets just where the options have `distil`, of these windows' shape,
-    that are probabilities.
+    that are probabilities or finite features.
     """
     if (options.distil is None) != (targets is None):
         raise UsageError("a teacher's targets and the options' distil go together, or neither is given")
     if options.distil is None or targets is None:
         return None
     steps, rooms = windows.rooms_at.shape, len(windows.rooms)
+    if options.distil.kind == "features":
+        if targets.shape[:-1] not in (steps, steps[:1]) or not targets.shape[-1]:
+            raise UsageError(f"features of shape {targets.shape} do not belong to {steps} steps")
+        if not np.isfinite(targets).all():
+            raise UsageError("a teacher's features must be finite")
+        known = np.ones((*targets.shape[:-1], 1))
+        return _along(options, windows, np.concatenate([targets, known], axis=-1))
     if targets.shape not in ((*steps, rooms), (steps[0], rooms)):
         raise UsageError(f"targets of shape {targets.shape} do not belong to {steps} steps and {rooms} rooms")
     sums = targets.sum(axis=-1)
@@ -63,21 +82,37 @@ def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> 
         most = targets.max(axis=-1, keepdims=True)
         said = (targets / most).astype(np.float64) ** (1 / options.distil.tau)
         said /= said.sum(axis=-1, keepdims=True)
-    laid = np.zeros((*steps, rooms), np.float32)
-    laid[:, -(targets[0].size // rooms) :] = said.reshape(steps[0], -1, rooms)
+    return _along(options, windows, said)
+
+
+def _along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> Floats:
+    """[W, T, N] or, of the last steps, [W, N] -> [W, T, N], or [C, S, N] for stretches; 0 where nothing is
+    said.
+    """
+    steps, width = windows.rooms_at.shape, said.shape[-1]
+    laid = np.zeros((*steps, width), np.float32)
+    laid[:, -(said[0].size // width) :] = said.reshape(steps[0], -1, width)
     if options.state == "reset":
         return laid
     order: Any = np.arange(laid[..., 0].size).reshape(steps)  # each step's place, cut as the rooms are
     places = chunks(dataclasses.replace(windows, rooms_at=order), options.chunk_steps)[1]
-    stretches = laid.reshape(-1, rooms)[places]
+    stretches = laid.reshape(-1, width)[places]
     stretches[places < 0] = 0  # filled up: nobody was there
     return stretches
 
 
-def blend(distil: Distil, task: Tensor, model: RoomModel, logits: Tensor, taught: Tensor) -> Tensor:
+def blend(
+    distil: Distil,
+    task: Tensor,
+    model: RoomModel,
+    logits: Tensor,
+    taught: Tensor,
+    class_weights: Tensor | None = None,
+) -> Tensor:
     """(1 - alpha) task + alpha teaching, in nats; `task` a number.
 
-    `logits` [B, T, K] of the student, or [B, 1, K] for the last step; `taught` [B, T, K] from `lay_out`.
+    `logits` [B, T, K] of the student, or [B, 1, K] for the last step; `taught` [B, T, K] from `lay_out`;
+    `class_weights` [K], or None where all rooms count alike.
     """
     taught = taught[:, -logits.shape[1] :]
     if distil.kind == "marginals" and model.crf is not None:
@@ -86,4 +121,45 @@ def blend(distil: Distil, task: Tensor, model: RoomModel, logits: Tensor, taught
         said = (logits / distil.tau).log_softmax(-1)
     cost = taught * (taught.clamp(min=_TINY).log() - said)  # 0 where nothing is taught
     count = (taught.sum(-1) > 0.5).sum().clamp(min=1)
+    if class_weights is not None:
+        cost = cost * (taught * class_weights).sum(-1, keepdim=True)
     return (1 - distil.alpha) * task + distil.alpha * distil.tau**2 * cost.sum() / count
+
+
+def blend_features(
+    distil: Distil, task: Tensor, projection: nn.Linear, hidden: Tensor, taught: Tensor
+) -> Tensor:
+    """(1 - alpha) task + alpha teaching by features; `task` a number.
+
+    `hidden` [B, T, H] of the student, or [B, 1, H] for the last step; `taught` [B, T, F + 1] from `lay_out`.
+    """
+    taught = taught[:, -hidden.shape[1] :]
+    wanted, known = taught[..., :-1], taught[..., -1]  # [B, S, F], [B, S]
+    cost = functional.mse_loss(projection(hidden), wanted, reduction="none").mean(-1) * known
+    return (1 - distil.alpha) * task + distil.alpha * cost.sum() / known.sum().clamp(min=1)
+
+
+def with_hidden(model: RoomModel, given: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The logits [B, S, K] of a model, and what its last layer read for them [B, S, H]."""
+    read: list[Tensor] = []
+    hook = model.head.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+    try:
+        logits = model(*given)
+    finally:
+        hook.remove()
+    (hidden,) = read
+    return logits, hidden.unsqueeze(1) if hidden.ndim == 2 else hidden
+
+
+PROJECTION: Final = "projection"
+"""The name by which a student holds its projection while it trains."""
+
+
+def add_projection(model: RoomModel, features: int) -> None:
+    """Give a student a linear layer from its width H to a teacher's F, new from torch's generator."""
+    model.add_module(PROJECTION, nn.Linear(model.head.in_features, features))
+
+
+def without_projection(weights: Mapping[str, Floats]) -> dict[str, Floats]:
+    """A student's weights without the layer that only its training needed."""
+    return {name: value for name, value in weights.items() if not name.startswith(f"{PROJECTION}.")}

@@ -31,7 +31,7 @@ SPARSE_BELOW: Final = 0.3
 
 Loss = Literal["all", "last"]
 Device = Literal["cpu", "cuda", "auto"]
-Teaching = Literal["paper", "soft", "marginals"]
+Teaching = Literal["paper", "soft", "marginals", "features"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ class Augmentation:
 class Distil:
     """Learning from a teacher as well (`distil.py` has the equations).
 
-    `kind`: "paper" from its rooms, "soft" from its softened probabilities, "marginals" from those of its CRF.
+    `kind`: "paper" from its rooms, "soft" from its softened probabilities, "marginals" from those of its CRF,
+    "features" from what stands before its last layer.
     `teacher`: its digest (`teachers.digest`). `tau`: the temperature of "soft", above 0; 1 for the others.
     `alpha`: the teacher's share of the loss, above 0 and at most 1; the paper's is 0.9.
     """
@@ -107,16 +108,16 @@ class TrainOptions:
     `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate` (None: the
     family's), warmed up over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`;
     gradients clipped to the norm `clip`; `dropout` 0 to below 1 (None: the family's). `class_weights`: 0
-    counts windows alike, 1 counts rooms alike, between is between. `loss`: at "all" annotated steps or at the
-    "last" one. `scaling`: one kind, or "auto": candidates by the windows, each `restarts` times, and
-    validation macro-F1 decides. `evaluations`: how often a trial is validated on its way; the best of them is
-    kept; `patience`: a trial ends after so many without a better one (0: never). `augmentation`: None for
-    candidates by the windows, of which validation picks one. `state`: "reset" trains windows, "carried"
-    trains stretches of `chunk_steps` steps of a session, for a device that never resets. `distil`: learn from
-    a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps the model trains it
-    once more as validation chose, on training and validation windows (`refit.py`; `train` itself never does).
-    `least_heard`: the share, 0 to below 1, of the training samples in which an access point must be heard for
-    the model to read it; one that is never heard is not read at any share.
+    counts windows alike, 1 counts rooms alike, between is between; a teacher's rooms count so too. `loss`: at
+    "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
+    each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
+    its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
+    `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains
+    windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets.
+    `distil`: learn from a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps
+    the model trains it once more as validation chose, on training and validation windows (`refit.py`; `train`
+    itself never does). `least_heard`: the share, 0 to below 1, of the training samples in which an access
+    point must be heard for the model to read it; one that is never heard is not read at any share.
     A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
     `least_heard` alone.
     """

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from torch import Tensor
 from torch.nn import functional
 
 import tinyloc
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.learn.distil import with_hidden
 from tinyloc.learn.options import Distil, Teaching, TrainOptions, read, record, resolve
 from tinyloc.learn.refit import refit
 from tinyloc.learn.state import fingerprint
@@ -36,10 +36,14 @@ from tinyloc.models import checkpoint as files
 from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.classic import statistics
+from tinyloc.models.config import is_network
 
 Floats = npt.NDArray[np.float32]
 
 _BATCH: Final = 512
+
+_STILL: Final = 1e-6
+"""A feature that spreads less over the training windows says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +117,19 @@ def digest(teacher: Teacher | Sequence[Teacher]) -> str:
     return hashlib.sha256(" ".join(digest(member) for member in teacher).encode()).hexdigest()
 
 
-def targets(teacher: Teacher | Sequence[Teacher], windows: Windows, kind: Teaching) -> Floats:
-    """What a teacher, or an ensemble's mean, says of `windows`: probabilities [W, T, K], or [W, K] at the
-    last step where it, or a member, answers once a window. For "paper", of a CRF alone: 1 along Viterbi's
-    path.
+def targets(
+    teacher: Teacher | Sequence[Teacher], windows: Windows, kind: Teaching, tau: float = 1.0
+) -> Floats:
+    """What a teacher, or an ensemble, says of `windows`: probabilities [W, T, K], or [W, K] at the last step
+    where it, or a member, answers once a window. For "paper", of a CRF alone: 1 along Viterbi's path. For
+    "features" what stands before its last layer, [W, T, F] or [W, F], each of the F by its own mean and
+    spread over these windows; an ensemble's stand side by side.
 
-    Raises UsageError for no teacher, for one of other rooms or access points, and for "marginals" of one
-    without a CRF.
+    An ensemble's probabilities are those p whose softened form at the temperature `tau` is the mean of its
+    members' softened forms: at 1, their mean.
+
+    Raises UsageError for no teacher, for one of other rooms or access points, for "marginals" of one without
+    a CRF, and for "features" of trees.
     """
     members = [teacher] if isinstance(teacher, Checkpoint | Trees) else list(teacher)
     if not members:
@@ -130,7 +140,26 @@ def targets(teacher: Teacher | Sequence[Teacher], windows: Windows, kind: Teachi
     said = [_say(member, windows, kind, path=alone and kind == "paper") for member in members]
     if any(part.ndim == 2 for part in said):
         said = [part if part.ndim == 2 else part[:, -1] for part in said]
-    return np.asarray(np.mean(said, axis=0, dtype=np.float64), dtype=np.float32)
+    if kind == "features":
+        return _evenly(np.concatenate(said, axis=-1))
+    if alone or kind != "soft" or tau == 1:
+        return np.asarray(np.mean(said, axis=0, dtype=np.float64), dtype=np.float32)
+    mean = np.mean([_power(part, 1 / tau) for part in said], axis=0)
+    return _power(mean, tau).astype(np.float32)
+
+
+def _power(said: npt.NDArray[np.floating], exponent: float) -> npt.NDArray[np.float64]:
+    """Probabilities [..., K] to that power, again 1 in sum; their largest is taken out, so none overflows."""
+    raised = (said / said.max(axis=-1, keepdims=True)).astype(np.float64) ** exponent
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+def _evenly(features: Floats) -> Floats:
+    """[..., F] each by its own mean and spread, so that all teachers have one scale; 0 where it stands."""
+    flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+    spread = flat.std(axis=0)
+    even = (flat - flat.mean(axis=0)) / np.where(spread > _STILL, spread, np.inf)
+    return np.asarray(even.reshape(features.shape), dtype=np.float32)
 
 
 def _check(teacher: Teacher, windows: Windows, kind: Teaching) -> None:
@@ -139,19 +168,25 @@ def _check(teacher: Teacher, windows: Windows, kind: Teaching) -> None:
         raise UsageError("the teacher knows other rooms or access points than these windows have")
     if kind == "marginals" and (isinstance(teacher, Trees) or "crf.start" not in teacher.weights):
         raise UsageError("marginals are those of a CRF, and this teacher has none")
+    if kind == "features" and (isinstance(teacher, Trees) or not is_network(teacher.family)):
+        raise UsageError("features are those of a network, and trees have none")
 
 
 def _say(teacher: Teacher, windows: Windows, kind: Teaching, path: bool) -> Floats:
-    """One teacher's probabilities, [W, T, K] or [W, K]; `path`: 1 along Viterbi's where it has a CRF."""
+    """One teacher's probabilities, [W, T, K] or [W, K]; `path`: 1 along Viterbi's where it has a CRF. For
+    "features" what its last layer reads, [W, T, H] or [W, H].
+    """
+    windows, rooms = windows.only(teacher.access_points), len(windows.rooms)
     if isinstance(teacher, Trees):
         return teacher.probabilities(windows)
     model = families.from_weights(teacher.config, teacher.weights)
-    windows, rooms = windows.only(teacher.access_points), len(windows.rooms)
 
     def run(rssi: npt.NDArray[np.int8], acceleration: Floats | None) -> Floats:
         given = families.inputs(teacher.config, teacher.scaling, rssi, acceleration)
-        logits: Tensor = model(*(torch.from_numpy(part) for part in given))  # [B, S, K]
-        if model.crf is None or kind == "soft":
+        logits, hidden = with_hidden(model, [torch.from_numpy(part) for part in given])  # [B, S, K]
+        if kind == "features":
+            said = hidden
+        elif model.crf is None or kind == "soft":
             said = logits.softmax(-1)
         elif path:
             said = functional.one_hot(model.crf.viterbi(logits), rooms).float()
@@ -161,7 +196,8 @@ def _say(teacher: Teacher, windows: Windows, kind: Teaching, path: bool) -> Floa
 
     with torch.no_grad():
         if teacher.state == "carried":
-            result = np.zeros((*windows.rooms_at.shape, rooms), np.float32)
+            width = model.head.in_features if kind == "features" else rooms
+            result = np.zeros((*windows.rooms_at.shape, width), np.float32)
             for stream in streams(windows):
                 steps = stream.ends[:, None] + np.arange(1 - windows.steps, 1)  # [V, T]
                 result[stream.windows] = run(stream.rssi[None], None)[0][steps]
@@ -233,7 +269,7 @@ def distilled(
     validation windows (`refit.py`), by a teacher that has learned from both.
     """
     options = dataclasses.replace(options, distil=Distil(kind, digest(teacher), tau, alpha))
-    said = targets(teacher, sets.train if chosen is None else merged(sets).train, kind)
+    said = targets(teacher, sets.train if chosen is None else merged(sets).train, kind, tau)
     if chosen is None:
         return train(sets, options, targets=said, progress=progress)
     return refit(sets, options, chosen, targets=said, progress=progress)

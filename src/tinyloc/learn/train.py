@@ -81,8 +81,8 @@ def train(
     The checkpoint names the access points that the model reads: those that training hears (`options.read`).
 
     `targets`, where the options have `distil` and only there: what the teacher says of the training windows
-    as they are, without augmentation: probabilities [W, T, K], or [W, K] of the last steps
-    (`teachers.targets`).
+    as they are, without augmentation: probabilities [W, T, K], or [W, K] of the last steps, or features
+    [W, T, F], or [W, F] (`teachers.targets`).
 
     Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; `resume_from` that file
     goes on from there. Raises TrainingError when training diverges, cannot start, or is resumed with other
@@ -143,6 +143,7 @@ class _Run:
             chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
         )
         self.taught = distil.lay_out(options, windows, targets)
+        self.by_features = options.distil is not None and options.distil.kind == "features"
         self.spread = spread(windows)
         self.config = model_config(options, windows)
         self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
@@ -184,6 +185,8 @@ class _Run:
         torch.manual_seed(_seed(options.seed, trial))
         model = families.build(self.config, self.dropout)
         families.fit(model, self.sets.train.rssi)
+        if self.taught is not None and self.by_features:
+            distil.add_projection(model, self.taught.shape[-1] - 1)
         model.to(self.device)
         optimiser = torch.optim.AdamW(_groups(model, options.weight_decay), lr=self.rate, betas=(0.9, 0.99))
         if start:
@@ -221,7 +224,7 @@ class _Run:
             torch.manual_seed(_seed(options.seed, trial, step))
         moved = None if windows.acceleration is None or carried else windows.acceleration[chosen]
         given = families.inputs(self.config, scaling, rssi, moved)
-        logits: Tensor = model(*(torch.from_numpy(part).to(self.device) for part in given))  # [B, S, K]
+        logits, hidden = distil.with_hidden(model, [torch.from_numpy(part).to(self.device) for part in given])
         if (options.loss == "last" and not carried) or not self.config.per_step:
             rooms[:, :-1] = -1
         loss = self.loss(model, logits, rooms)
@@ -229,7 +232,13 @@ class _Run:
             taught = torch.from_numpy(self.taught[chosen]).to(self.device)  # [B, T, K]
             if options.loss == "last" and not carried:
                 taught[:, :-1] = 0
-            loss = distil.blend(options.distil, loss, model, logits, taught)
+            if self.by_features:
+                projection = model.get_submodule(distil.PROJECTION)
+                assert isinstance(projection, torch.nn.Linear)
+                loss = distil.blend_features(options.distil, loss, projection, hidden, taught)
+            else:
+                weights = self.class_weights if options.class_weights else None
+                loss = distil.blend(options.distil, loss, model, logits, taught, weights)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -274,7 +283,7 @@ class _Run:
         moment.first, moment.second = _moments(model, optimiser)
         moment.stale += 1
         if _better(score, moment.score):
-            moment.score, moment.kept, moment.stale = score, moment.weights, 0
+            moment.score, moment.kept, moment.stale = score, distil.without_projection(moment.weights), 0
         self.moment = moment
 
     def end_trial(self, candidate: Candidate) -> None:

@@ -18,6 +18,8 @@ class RoomModel(nn.Module):
     """
 
     config: Config
+    head: nn.Linear
+    """The last layer: it reads the model's hidden representation, [B, S, H] or, of one answer, [B, H]."""
     crf: Crf | None
     """Over the logits, where the config asks for it."""
 

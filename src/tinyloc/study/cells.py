@@ -37,7 +37,7 @@ from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, optional, part
-from tinyloc.study.grid import TEACHER_SEED, TREES, Model
+from tinyloc.study.grid import TEACHER_SEED, Model, Teacher
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, digest
 
@@ -192,17 +192,24 @@ class _Shared:
         return Pair(first, self.kept({**about, "refit": True}, final))
 
     def teacher(self) -> Pair:
-        """Who teaches: trees are grown where they are needed, a network is trained once."""
+        """Who teaches, or all of an ensemble, as a pair of lists."""
         model = self.task.model
         assert model is not None
-        assert model.teacher is not None
-        if model.teacher[0] in TREES:
-            grow = optional("tinyloc.learn.teachers", model.teacher[0])
+        assert model.teachers, "the grid refuses a student without a teacher"
+        found = [self.member(model, one) for one in model.teachers]
+        if len(found) == 1:
+            return found[0]
+        return Pair([one.judged for one in found], [one.final for one in found])
+
+    def member(self, model: Model, teacher: Teacher) -> Pair:
+        """One teacher of a model's: trees are grown where they are needed, a network is trained once."""
+        if teacher.trees:
+            grow = optional("tinyloc.learn.teachers", teacher.family)
             assert grow is not None, "the grid is refused where there are no teachers"
             judged = grow(self.sets.train, seed=TEACHER_SEED)
             again = model.train.refit
             return Pair(judged, grow(merged(self.sets).train, seed=TEACHER_SEED) if again else judged)
-        return self.trained(model.teacher_options())
+        return self.trained(model.teacher_options(teacher))
 
     def trained(self, options: Any) -> Pair:
         """A float model with these options, or what an earlier run trained with them."""
@@ -338,13 +345,20 @@ class _Shared:
         return dataclasses.replace(row, room_changes=changes.predicted, room_changes_true=changes.true)
 
 
-TAUGHT: Final = ("teacher", "teaching", "tau", "alpha", "qat_steps")
+TAUGHT: Final = ("teaching", "tau", "alpha", "qat_steps")
 
 
 def model_facts(model: Model) -> dict[str, Any]:
-    """What decides a model, but for which sets and compressions it is asked for."""
+    """What decides a model, but for which sets and compressions it is asked for.
+
+    One teacher stands as it did before there were ensembles, so that no name of a finished cell changes.
+    """
     facts = dataclasses.asdict(model)
-    return {name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)}
+    teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
+    teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
+    return {"teacher": teacher} | {
+        name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)
+    }
 
 
 def _load(path: Path) -> Checkpoint | None:

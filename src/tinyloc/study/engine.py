@@ -25,7 +25,7 @@ from tinyloc.learn.options import model_config
 from tinyloc.study import baselines
 from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
 from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
-from tinyloc.study.grid import TREES, Grid, Model, Set, load_grid, paper_grid
+from tinyloc.study.grid import Grid, Model, Set, load_grid, paper_grid
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, cores, digest, save_rows
 
@@ -101,8 +101,9 @@ def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
     """Raise UsageError where a model cannot have that shape on these windows."""
     try:
         model_config(model.train, sets.train)
-        if model.teacher is not None and model.teacher[0] not in TREES:
-            model_config(model.teacher_options(), sets.train)
+        for teacher in model.teachers:
+            if not teacher.trees:
+                model_config(model.teacher_options(teacher), sets.train)
     except UsageError as error:
         raise UsageError(
             f"{grid.where}, models: {model.family} {model.size} on {sets.name}: {error.message}",
@@ -204,11 +205,14 @@ def _teachers(tasks: Sequence[Task]) -> list[Task]:
     found: dict[str, Task] = {}
     for task in tasks:
         model = task.model
-        if model is None or model.teacher is None or model.teacher[0] in TREES:
+        if model is None or not any(is_distilled(cell.row.compression) for cell in task.cells):
             continue
-        if any(is_distilled(cell.row.compression) for cell in task.cells):
-            mark = digest([str(task.windows), dataclasses.asdict(model.teacher_options())])
-            found.setdefault(mark, dataclasses.replace(task, cells=()))
+        for teacher in model.teachers:
+            if teacher.trees:
+                continue
+            mark = digest([str(task.windows), dataclasses.asdict(model.teacher_options(teacher))])
+            alone = dataclasses.replace(model, teachers=(teacher,))
+            found.setdefault(mark, dataclasses.replace(task, cells=(), model=alone))
     return list(found.values())
 
 

@@ -20,8 +20,10 @@
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
     decision = "auto"                           # default: the one above
-    teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"
-    teaching = "soft"                           # how; default "paper", its tau and alpha 1 and 0.9
+    teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"; or
+                                                # several: ["mamba H64L1", "mdcsa H64L1", "forest"]
+    teaching = "soft"                           # how: paper (the default), soft, marginals, features; tau and
+                                                # alpha 1 and 0.9 if not given
     tau = 2.0
 
 Every mistake is one UsageError: file, key, value, what was expected.
@@ -40,7 +42,7 @@ from typing import Any, Final, get_args
 
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
-from tinyloc.learn.options import Augmentation, TrainOptions
+from tinyloc.learn.options import Augmentation, Teaching, TrainOptions
 from tinyloc.models.config import CONFIGS, ForestConfig, is_network
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
@@ -52,7 +54,7 @@ FOREST: Final = ForestConfig.family
 TREES: Final = ("forest", "boosting")
 """Teachers that are no networks."""
 
-TEACHINGS: Final = ("paper", "soft", "marginals")
+TEACHINGS: Final = get_args(Teaching)
 TEACHER_SEED: Final = 0
 """One teacher for the students of all seeds."""
 
@@ -93,10 +95,25 @@ class Set:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A `family` at one size; trees (`TREES`) have none."""
+
+    family: str
+    hidden: int = 0
+    layers: int = 0
+
+    @property
+    def trees(self) -> bool:
+        """Whether it is no network."""
+        return self.family in TREES
+
+
+@dataclass(frozen=True)
 class Model:
     """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above.
 
-    `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves.
+    `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves. `teachers`: one, or the
+    members of an ensemble.
     """
 
     family: str
@@ -107,8 +124,8 @@ class Model:
     sets: tuple[str, ...]
     variant: str = ""
     train: TrainOptions = field(default_factory=TrainOptions)
-    teacher: tuple[str, int, int] | None = None
-    teaching: str = "paper"
+    teachers: tuple[Teacher, ...] = ()
+    teaching: Teaching = "paper"
     tau: float = 1.0
     alpha: float = 0.9
     qat_steps: int = 200
@@ -118,11 +135,10 @@ class Model:
         """How it is trained with that seed."""
         return dataclasses.replace(self.train, seed=seed)
 
-    def teacher_options(self) -> TrainOptions:
-        """How its teacher is trained, where that is a network: as itself, but for the shape."""
-        assert self.teacher is not None, "the grid refuses a student without a teacher"
-        family, hidden, layers = self.teacher
-        return dataclasses.replace(self.train, family=family, hidden=hidden, layers=layers, seed=TEACHER_SEED)
+    def teacher_options(self, teacher: Teacher) -> TrainOptions:
+        """How one of its teachers is trained, where that is a network: as itself, but for the shape."""
+        shape = {"family": teacher.family, "hidden": teacher.hidden, "layers": teacher.layers}
+        return dataclasses.replace(self.train, **shape, seed=TEACHER_SEED)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -339,14 +355,16 @@ class _Reader:
         sets = self.choices(value, "sets", labels, labels, f"{key}.")
         if not is_network(family):
             self.whole(f"{key}.compressions", family, chosen)
-        teacher = self.teacher(f"{key}.teacher", value.get("teacher"))
+        teachers = self.teachers(f"{key}.teacher", value.get("teacher"))
         taught = [name for name in chosen if is_distilled(name)]
-        if taught and teacher is None:
+        if taught and not teachers:
             raise self.wrong(
                 f"{key}.teacher", None, f'who teaches, such as "{family} H64L1", for {taught[0]!r}'
             )
         variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
         taught_how = self.taught(key, value)
+        if taught_how.get("teaching") == "features" and any(one.trees for one in teachers):
+            raise self.wrong(f"{key}.teacher", value["teacher"], 'networks, for teaching = "features"')
         settled = self.choice(f"{key}.decision", value.get("decision", decision), DECISIONS)
         own = {name: one for name, one in value.items() if name in _TRAIN}
         if variant == VARIANT:
@@ -366,22 +384,31 @@ class _Reader:
                 train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
-            found.append(
-                Model(
-                    family,
-                    size,
-                    hidden,
-                    layers,
-                    chosen,
-                    sets,
-                    variant,
-                    train,
-                    teacher,
-                    **taught_how,
-                    decision=settled,
-                )
+            model = Model(
+                family,
+                size,
+                hidden,
+                layers,
+                chosen,
+                sets,
+                variant,
+                train,
+                teachers,
+                **taught_how,
+                decision=settled,
             )
+            self.teachable(f"{key}.teacher", model)
+            found.append(model)
         return found
+
+    def teachable(self, key: str, model: Model) -> None:
+        """Refuse a network that cannot be trained as its student is, but for the shape."""
+        for teacher in model.teachers:
+            if not teacher.trees:
+                try:
+                    model.teacher_options(teacher)
+                except UsageError as error:
+                    raise UsageError(f"{self.where}, {key}: {error.message}") from None
 
     def taught(self, key: str, value: Mapping[str, Any]) -> dict[str, Any]:
         """How a model is taught, and trained on as integers, where it says so."""
@@ -419,14 +446,25 @@ class _Reader:
             if name not in ("float", "integer"):
                 raise self.wrong(key, name, f"only float and integer for the family {family!r}")
 
-    def teacher(self, key: str, value: Any) -> tuple[str, int, int] | None:
+    def teachers(self, key: str, value: Any) -> tuple[Teacher, ...]:
         if value is None:
-            return None
+            return ()
+        if not isinstance(value, list):
+            return (self.teacher(key, value),)
+        if not value:
+            raise self.wrong(key, value, "one teacher at least")
+        found = tuple(self.teacher(f"{key}[{i}]", one) for i, one in enumerate(value))
+        for one, name in zip(found, value, strict=True):
+            if found.count(one) > 1:
+                raise self.wrong(key, name, "each teacher only once")
+        return found
+
+    def teacher(self, key: str, value: Any) -> Teacher:
         family, _, size = value.partition(" ") if isinstance(value, str) else ("", "", "")
         if family in TREES and not size:
-            return family, 0, 0
+            return Teacher(family)
         if family not in CONFIGS or not is_network(family):
             networks = ", ".join(name for name in CONFIGS if is_network(name))
             expected = f'a family and a size, such as "mamba H64L1" ({networks}), or forest, boosting'
             raise self.wrong(key, value, expected)
-        return family, *self.size(key, size)
+        return Teacher(family, *self.size(key, size))

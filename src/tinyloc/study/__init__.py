@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from tinyloc.study.engine import Progress, run_study
-from tinyloc.study.grid import Grid, load_grid, paper_grid
+from tinyloc.study.entries import Grid
+from tinyloc.study.grid import load_grid, paper_grid
 from tinyloc.study.rows import Row
 from tinyloc.study.show import show
 from tinyloc.study.table import load_rows

@@ -37,7 +37,7 @@ from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, optional, part
-from tinyloc.study.grid import TEACHER_SEED, Model, Teacher
+from tinyloc.study.entries import TEACHER_SEED, Model, Teacher
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, digest
 

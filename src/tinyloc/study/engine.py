@@ -25,7 +25,8 @@ from tinyloc.learn.options import model_config
 from tinyloc.study import baselines
 from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
 from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
-from tinyloc.study.grid import Grid, Model, Set, load_grid, paper_grid
+from tinyloc.study.entries import Grid, Model, Set
+from tinyloc.study.grid import load_grid, paper_grid
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, cores, digest, save_rows
 

@@ -36,7 +36,6 @@ import importlib.resources
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -48,16 +47,12 @@ from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
+from tinyloc.study.entries import TREES, Grid, Model, Set, Teacher
 from tinyloc.study.paper import VARIANT
+from tinyloc.study.values import Values
 
 FOREST: Final = ForestConfig.family
-TREES: Final = ("forest", "boosting")
-"""Teachers that are no networks."""
-
 TEACHINGS: Final = get_args(Teaching)
-TEACHER_SEED: Final = 0
-"""One teacher for the students of all seeds."""
-
 TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
 
@@ -83,80 +78,6 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
 _MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", "decision", *_TAUGHT)
-
-
-@dataclass(frozen=True)
-class Set:
-    """A data set: its `name` or file, the source's `options`, and the `label` it goes by in the tables."""
-
-    name: str
-    label: str
-    options: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A `family` at one size; trees (`TREES`) have none."""
-
-    family: str
-    hidden: int = 0
-    layers: int = 0
-
-    @property
-    def trees(self) -> bool:
-        """Whether it is no network."""
-        return self.family in TREES
-
-
-@dataclass(frozen=True)
-class Model:
-    """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above.
-
-    `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves. `teachers`: one, or the
-    members of an ensemble.
-    """
-
-    family: str
-    size: str
-    hidden: int
-    layers: int
-    compressions: tuple[str, ...]
-    sets: tuple[str, ...]
-    variant: str = ""
-    train: TrainOptions = field(default_factory=TrainOptions)
-    teachers: tuple[Teacher, ...] = ()
-    teaching: Teaching = "paper"
-    tau: float = 1.0
-    alpha: float = 0.9
-    qat_steps: int = 200
-    decision: Decision = "none"
-
-    def options(self, seed: int) -> TrainOptions:
-        """How it is trained with that seed."""
-        return dataclasses.replace(self.train, seed=seed)
-
-    def teacher_options(self, teacher: Teacher) -> TrainOptions:
-        """How one of its teachers is trained, where that is a network: as itself, but for the shape."""
-        shape = {"family": teacher.family, "hidden": teacher.hidden, "layers": teacher.layers}
-        return dataclasses.replace(self.train, **shape, seed=TEACHER_SEED)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """All that a study works off. `budgets` in KB of flash and RAM together; `refit`: whether baselines learn
-    from validation windows too, after they chose (as `[train]` says of the models); `where` it was written.
-    """
-
-    sets: tuple[Set, ...]
-    models: tuple[Model, ...]
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    budgets: tuple[int, ...] = (16, 32, 64)
-    baselines: tuple[str, ...] = BASELINES
-    board: str = "stm32l4"
-    precision: Precision = "int16"
-    tier: str = "auto"
-    refit: bool = True
-    where: str = "the grid"
 
 
 def load_grid(path: Path) -> Grid:
@@ -187,14 +108,8 @@ def read_grid(text: str, where: str) -> Grid:
     return _Reader(where).grid(value)
 
 
-class _Reader:
-    """Reads tables; every complaint names the file, the key, the value and what was expected."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-
-    def wrong(self, key: str, value: object, expected: str) -> UsageError:
-        return UsageError(f"{self.where}, {key}: {value!r}; expected {expected}")
+class _Reader(Values):
+    """Reads the tables."""
 
     def grid(self, value: Mapping[str, Any]) -> Grid:
         self.known(value, _TOP, "")
@@ -228,52 +143,6 @@ class _Reader:
             tier=self.choice("tier", value.get("tier", Grid.tier), TIERS),
             where=self.where,
         )
-
-    def known(self, value: Mapping[str, Any], names: tuple[str, ...], prefix: str) -> None:
-        for key in value:
-            if key not in names:
-                raise UsageError(f"{self.where}, {prefix}{key}: no such key; expected {', '.join(names)}")
-
-    def some(self, value: Mapping[str, Any], key: str, what: str) -> list[Any]:
-        found = value.get(key)
-        if not isinstance(found, list) or not found:
-            raise self.wrong(key, found, f"a list of {what}, one at least")
-        return found
-
-    def once(self, key: str, names: list[str] | tuple[str, ...], more: str = "") -> None:
-        for name in names:
-            if names.count(name) > 1:
-                raise self.wrong(key, name, f"each only once{more}")
-
-    def choice(self, key: str, value: Any, known: tuple[str, ...]) -> Any:
-        if not isinstance(value, str) or value not in known:
-            raise self.wrong(key, value, f"one of {', '.join(known)}")
-        return value
-
-    def choices(
-        self,
-        value: Mapping[str, Any],
-        key: str,
-        known: tuple[str, ...],
-        default: tuple[str, ...],
-        prefix: str,
-        *,
-        empty: bool = False,
-    ) -> tuple[str, ...]:
-        found = value.get(key, list(default))
-        if not isinstance(found, list) or not (found or empty):
-            raise self.wrong(prefix + key, found, f"a list of {', '.join(known)}")
-        for i, one in enumerate(found):
-            self.choice(f"{prefix}{key}[{i}]", one, known)
-        self.once(prefix + key, found)
-        return tuple(found)
-
-    def numbers(self, key: str, value: Any, least: int) -> tuple[int, ...]:
-        if not isinstance(value, list) or not value or any(type(n) is not int or n < least for n in value):
-            raise self.wrong(key, value, f"a list of whole numbers of at least {least}")
-        if len(set(value)) < len(value):
-            raise self.wrong(key, value, "each number only once")
-        return tuple(sorted(value))
 
     def seeds(self, value: Any) -> tuple[int, ...]:
         if type(value) is int:
@@ -316,13 +185,6 @@ class _Reader:
             else:
                 found[name] = self.typed(f"{key}.{name}", one, _TRAIN[name])
         return found
-
-    def typed(self, key: str, value: Any, kind: Any) -> Any:
-        """The value as the type that is wanted; a whole number is a number too."""
-        if not (type(value) is kind or (kind is float and type(value) is int)):
-            names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-            raise self.wrong(key, value, names[kind])
-        return float(value) if kind is float else value
 
     def augmentation(self, key: str, value: Any) -> Augmentation:
         names = tuple(f.name for f in dataclasses.fields(Augmentation))

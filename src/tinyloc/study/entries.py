@@ -1,0 +1,92 @@
+"""What a study works off, as `grid.py` reads it: data sets, models, who teaches them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tinyloc.learn.options import Teaching, TrainOptions
+from tinyloc.quant.decision import Decision
+from tinyloc.quant.lower import Precision
+from tinyloc.study.baselines import BASELINES
+
+TREES: Final = ("forest", "boosting")
+"""Teachers that are no networks."""
+
+TEACHER_SEED: Final = 0
+"""One teacher for the students of all seeds."""
+
+
+@dataclass(frozen=True)
+class Set:
+    """A data set: its `name` or file, the source's `options`, and the `label` it goes by in the tables."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A `family` at one size; trees (`TREES`) have none."""
+
+    family: str
+    hidden: int = 0
+    layers: int = 0
+
+    @property
+    def trees(self) -> bool:
+        """Whether it is no network."""
+        return self.family in TREES
+
+
+@dataclass(frozen=True)
+class Model:
+    """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above.
+
+    `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves. `teachers`: one, or the
+    members of an ensemble.
+    """
+
+    family: str
+    size: str
+    hidden: int
+    layers: int
+    compressions: tuple[str, ...]
+    sets: tuple[str, ...]
+    variant: str = ""
+    train: TrainOptions = field(default_factory=TrainOptions)
+    teachers: tuple[Teacher, ...] = ()
+    teaching: Teaching = "paper"
+    tau: float = 1.0
+    alpha: float = 0.9
+    qat_steps: int = 200
+    decision: Decision = "none"
+
+    def options(self, seed: int) -> TrainOptions:
+        """How it is trained with that seed."""
+        return dataclasses.replace(self.train, seed=seed)
+
+    def teacher_options(self, teacher: Teacher) -> TrainOptions:
+        """How one of its teachers is trained, where that is a network: as itself, but for the shape."""
+        shape = {"family": teacher.family, "hidden": teacher.hidden, "layers": teacher.layers}
+        return dataclasses.replace(self.train, **shape, seed=TEACHER_SEED)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All that a study works off. `budgets` in KB of flash and RAM together; `refit`: whether baselines learn
+    from validation windows too, after they chose (as `[train]` says of the models); `where` it was written.
+    """
+
+    sets: tuple[Set, ...]
+    models: tuple[Model, ...]
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    budgets: tuple[int, ...] = (16, 32, 64)
+    baselines: tuple[str, ...] = BASELINES
+    board: str = "stm32l4"
+    precision: Precision = "int16"
+    tier: str = "auto"
+    refit: bool = True
+    where: str = "the grid"

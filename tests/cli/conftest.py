@@ -15,6 +15,7 @@ from tinyloc.judge.budget import Candidate
 from tinyloc.models.config import Config
 from tinyloc.pipeline import fits
 from tinyloc.quant.lower import Precision
+from tinyloc.quant.packing import WeightBits
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,10 +23,16 @@ def measured_once() -> Iterator[None]:
     """A shape that was measured for one test is not built again for another: the figures are the same."""
     real, known = fits.measure, dict[object, Candidate]()
 
-    def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
-        key = (config, sets.digest, precision, *((type(tier), tier.name) for tier in tiers))
+    def measure(
+        config: Config,
+        sets: WindowSets,
+        precision: Precision,
+        tiers: Sequence[Tier],
+        weight_bits: WeightBits = 8,
+    ) -> Candidate:
+        key = (config, sets.digest, precision, weight_bits, *((type(tier), tier.name) for tier in tiers))
         if key not in known:
-            known[key] = real(config, sets, precision, tiers)
+            known[key] = real(config, sets, precision, tiers, weight_bits)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

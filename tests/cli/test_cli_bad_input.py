@@ -195,6 +195,7 @@ def test_an_archive_cut(tmp_path: Path) -> None:
         ("run --data house --state half", ("'half'", "reset, carried")),
         ("run --data house --scaling cubic", ("'cubic'", "minmax")),
         ("run --data house --precision int4", ("--precision int4", "int16, int8")),
+        ("run --data house --weight-bits 3", ("--weight-bits 3", "8, 4")),
         ("run --data house --tier gcc", ("--tier gcc", "pip, reference, all")),
         ("run --data house --board stm32l5", ("'stm32l5'", "Did you mean stm32l4?")),
         ("verify nowhere --board arduino", ("'arduino'", "Known boards: nrf52832, nrf52840, stm32l4")),

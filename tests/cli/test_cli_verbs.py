@@ -96,6 +96,20 @@ def test_quantised_again_the_old_c_is_not_verified(copy_of_run: Path) -> None:
     assert not (copy_of_run / "index.html").exists()
 
 
+def test_weights_of_four_bits_go_the_whole_way(copy_of_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = done("quantise", copy_of_run, "--weight-bits", "4").err
+    assert "int8 weights" in said, "nothing in it is large"
+    assert "int4" not in said
+    monkeypatch.setattr("tinyloc.quant.packing.LEAST_PACKED", 4)
+    assert (
+        "int4 and int8 weights, int16 activations" in done("quantise", copy_of_run, "--weight-bits", "4").err
+    )
+    done("emit", copy_of_run)
+    assert (copy_of_run / "c" / "tinyloc_packed.c").exists()
+    result = json.loads(done("verify", copy_of_run, "--tier", "pip", "--json").out)
+    assert result["model"]["precision"] == "int4 and int8 weights, int16 activations"
+
+
 def test_trained_again_the_old_integers_are_gone(copy_of_run: Path) -> None:
     done("train", copy_of_run, *TRAIN_SMALL, "--seed", "1")
     for name in ("model.tinyloc", "c/tinyloc_model.c", "result.json", "index.html"):

@@ -27,6 +27,7 @@ from tinyloc.models.config import (
 from tinyloc.quant.calibrate import calibrate
 from tinyloc.quant.float_graph import FloatGraph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
+from tinyloc.quant.packing import WeightBits
 from tinyloc.quant.qat import (
     QatOptions,
     QatProgress,
@@ -144,15 +145,23 @@ def test_torch_means_what_numpy_means(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"),
+    ("name", "precision", "weight_bits"),
     # an Add takes int16 alone, which MDCSA's gated residual in int8 is not: it lowers to int16 only
-    [(name, bits) for name in CONFIGS for bits in ("int16", "int8") if (name[:5], bits) != ("mdcsa", "int8")],
-)
-def test_forward_is_the_reference_and_gradients_reach_every_array(name: str, precision: Precision) -> None:
+    [
+        *((name, bits, 8) for name in CONFIGS for bits in ("int16", "int8")
+          if (name[:5], bits) != ("mdcsa", "int8")),
+        *((name, "int16", 4) for name in ("mamba", "transformer", "statnet", "mlp-L2")),
+        ("mamba", "int8", 4),
+    ],
+)  # fmt: skip
+def test_forward_is_the_reference_and_gradients_reach_every_array(
+    name: str, precision: Precision, weight_bits: WeightBits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tinyloc.quant.packing.LEAST_PACKED", 1)  # all of these are small
     checkpoint = made(CONFIGS[name])
     floats = float_graph_of(checkpoint)
     ranges = calibrate(floats, heard(checkpoint, signal(100, T, P)))
-    relower = Relowering(checkpoint, ranges, precision)
+    relower = Relowering(checkpoint, ranges, precision, weight_bits)
     model = TorchGraph(floats, fixed=structural(checkpoint), centres=ranges.mean)
     assert ("position.table" in model.trained) == (name == "transformer")
     assert not {"lookup.table", "standardise.offset", "standardise.gain"} & set(model.trained)
@@ -162,7 +171,8 @@ def test_forward_is_the_reference_and_gradients_reach_every_array(name: str, pre
     for _ in range(4):
         now = model.floats()
         graph = relower(now)
-        assert to_bytes(graph) == to_bytes(lower_floats(now, ranges, precision, checkpoint))
+        assert graph.packed == (weight_bits == 4)
+        assert to_bytes(graph) == to_bytes(lower_floats(now, ranges, precision, checkpoint, weight_bits))
         reference = Reference(graph)
         scores = integer_forward(model, reference, rssi)
         wanted = reference.run(rssi) * graph.tensor(graph.output).scale

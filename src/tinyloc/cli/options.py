@@ -50,6 +50,9 @@ DecisionName = Annotated[
     str,
     typer.Option("--decision", help="A layer that holds a room: auto (validation decides), none, filter."),
 ]
+WeightBitsNumber = Annotated[
+    int, typer.Option("--weight-bits", help="Weights: 8 bits, or 4 in the larger matrices.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON: result.json.")]
 
 TimeColumn = Annotated[str | None, typer.Option("--time", help="Own file: column with the time [time].")]
@@ -169,6 +172,15 @@ def decision_of(name: str) -> Any:
     from tinyloc.quant.decision import Decision
 
     return choice("decision", name, get_args(Decision))
+
+
+def weight_bits_of(bits: int) -> Any:
+    """The weights of --weight-bits. Raises UsageError."""
+    from tinyloc.quant.packing import WeightBits
+
+    if bits not in get_args(WeightBits):
+        raise UsageError(f"--weight-bits {bits}: expected one of 8, 4")
+    return bits
 
 
 def say(text: str) -> None:

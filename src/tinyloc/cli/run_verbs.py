@@ -34,6 +34,7 @@ from tinyloc.cli.options import (
     Trees,
     Tune,
     Validates,
+    WeightBitsNumber,
     With,
     choice,
     command_line,
@@ -46,6 +47,7 @@ from tinyloc.cli.options import (
     say,
     tiers_of,
     train_options,
+    weight_bits_of,
 )
 from tinyloc.errors import UsageError
 
@@ -66,6 +68,7 @@ def run(
     leaves: Leaves = 64,
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
+    weight_bits: WeightBitsNumber = 8,
     scaling: Scaling = "auto",
     state: State = "reset",
     train_steps: Steps = 0,
@@ -110,6 +113,7 @@ def run(
         command_line(),
         seeds,
         decision_of(decision),
+        weight_bits_of(weight_bits),
     )
     training = train_options(
         {
@@ -165,7 +169,12 @@ def train(
 
 
 @app.command(epilog="Example: tinyloc quantise runs/flat --precision int8")
-def quantise(folder: Folder, precision: PrecisionName = "int16", decision: DecisionName = "auto") -> None:
+def quantise(
+    folder: Folder,
+    precision: PrecisionName = "int16",
+    decision: DecisionName = "auto",
+    weight_bits: WeightBitsNumber = 8,
+) -> None:
     """Turn the trained model into integers, and say what that costs on validation."""
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder
@@ -173,7 +182,8 @@ def quantise(folder: Folder, precision: PrecisionName = "int16", decision: Decis
 
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
-    found = stages.quantise(run_folder, sets, checkpoint, precision_of(precision), decision_of(decision))
+    how = precision_of(precision), decision_of(decision), weight_bits_of(weight_bits)
+    found = stages.quantise(run_folder, sets, checkpoint, *how)
     say(quantised_line(found, checkpoint.family))
     for name, error in found.costliest:
         say(f"  {name}: its integer form alone moves the scores by {100 * error:.2f} % of their spread")

@@ -28,8 +28,8 @@ def study(
     """Data sets x models x compressions x seeds: one table, one page, the winner under each budget.
 
     A grid names sets, seeds, budgets in KB, compressions (float, static, dynamic, distilled,
-    distilled+static, integer, integer+distilled, qat) and models. Stop it at any time: the same command
-    goes on.
+    distilled+static, integer, integer+distilled, qat, integer4, qat4) and models. Stop it at any time: the
+    same command goes on.
     """
     from json import dumps
 

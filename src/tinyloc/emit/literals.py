@@ -57,6 +57,19 @@ def array(values: npt.NDArray[np.generic], width: int = 100) -> str:
     return "\n".join([*lines, line])
 
 
+def packed(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+    """Weights [rows, columns] of 4 bits (-7..7) as bytes [rows, ceil(columns / 2)].
+
+    Each as weight + 8, the even column in the low nibble, the odd one in the high; an odd end is filled up
+    with a weight of 0.
+    """
+    rows, columns = weight.shape
+    filled = np.zeros((rows, columns + columns % 2), np.int8)
+    filled[:, :columns] = weight
+    nibbles = (filled + 8).astype(np.uint8)
+    return np.asarray(nibbles[:, ::2] | nibbles[:, 1::2] << 4)
+
+
 def unpacking_order(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Weights [out, in] with each whole group of four inputs in the order 0, 2, 1, 3.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from tinyloc.emit.literals import unpacking_order
+from tinyloc.emit.literals import packed, unpacking_order
 from tinyloc.quant.graph import (
     Add,
     Curve,
@@ -49,23 +48,29 @@ def _(op: Curve, to: Writer) -> None:
 @emit_operator.register(Linear)
 def _(op: Linear, to: Writer) -> None:
     outputs, inputs = op.weight.shape
-    if to.bits(op.x) == 16:
-        op = replace(op, weight=unpacking_order(op.weight))
+    if op.weight_bits == 4:
+        kind, rows = "tinyloc_packed_linear", to.rows(op, packed(op.weight))
+    else:
+        ordered = unpacking_order(op.weight) if to.bits(op.x) == 16 else op.weight
+        kind, rows = "tinyloc_linear", to.rows(op, ordered)
     limit = to.graph.tensor(op.y).limit
-    record = to.record(op, "tinyloc_linear", **to.rows(op), outputs=outputs, inputs=inputs, limit=limit)
-    function = f"tinyloc_linear_{to.bits(op.x)}_{to.bits(op.y)}"
-    to.row_by_row(function, record, op.x, op.y)
+    record = to.record(op, kind, **rows, outputs=outputs, inputs=inputs, limit=limit)
+    to.row_by_row(f"{kind}_{to.bits(op.x)}_{to.bits(op.y)}", record, op.x, op.y)
 
 
 @emit_operator.register(Embed)
 def _(op: Embed, to: Writer) -> None:
     outputs, inputs = op.weight.shape
-    op = replace(op, weight=op.weight.T)  # input by input: those that are 0 are left out
+    kind, weight = "tinyloc_embed", op.weight.T  # input by input: those that are 0 are left out
     table = to.table(f"{op.name}_table", op.table)
     limit = to.graph.tensor(op.y).limit
     sizes = {"outputs": outputs, "inputs": inputs, "limit": limit}
-    record = to.record(op, "tinyloc_embed", table=table, **to.rows(op), **sizes)
-    to.call("tinyloc_embed_16", record, "state->scratch", to.pointer(op.x), to.pointer(op.y))
+    if op.weight_bits == 4:
+        kind, rows = "tinyloc_packed_embed", to.rows(op, packed(weight))
+    else:
+        rows = to.rows(op, weight)
+    record = to.record(op, kind, table=table, **rows, **sizes)
+    to.call(f"{kind}_16", record, "state->scratch", to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Relu)

@@ -41,6 +41,8 @@ WINDOW_FILES = ("tinyloc_window.h", "tinyloc_window.c", "tinyloc_attention.c", "
 """Kernels that only a graph of whole windows needs."""
 DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
 """Kernels that only a decision layer needs."""
+PACKED_FILES = ("tinyloc_packed.h", "tinyloc_packed.c")
+"""Kernels that only weights of 4 bits need."""
 
 
 @dataclass
@@ -67,9 +69,9 @@ def emit(graph: Graph, folder: Path) -> list[Path]:
         for name in ("tinyloc_model.h", "tinyloc_model.c")
     }
     for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
-        needed = bool(graph.windowed) or source.name not in WINDOW_FILES
-        needed = needed and (graph.decision is not None or source.name not in DECISION_FILES)
-        if source.name.endswith((".c", ".h")) and needed:
+        missing = (() if graph.windowed else WINDOW_FILES) + (() if graph.packed else PACKED_FILES)
+        missing += () if graph.decision is not None else DECISION_FILES
+        if source.name.endswith((".c", ".h")) and source.name not in missing:
             files[source.name] = source.read_text()
     paths = []
     for name, text in files.items():
@@ -142,6 +144,7 @@ class Writer:
             "calls": self.text.calls,
             "window_calls": self.text.window_calls,
             "windowed": bool(self.windowed),
+            "packed": graph.packed,
             "sparse": any(isinstance(operator, Embed) for operator in graph.operators),
             "decision_calls": self.text.decision_calls,
             "decision": decision is not None,
@@ -230,12 +233,14 @@ class Writer:
         """How wide a tensor is stored."""
         return self.graph.tensor(name).bits
 
-    def rows(self, op: Linear | Embed | DepthwiseConv | Conv) -> dict[str, str]:
-        """Tables of weights and of what each row is requantised by."""
-        return {
-            part: self.table(f"{op.name}_{part}", getattr(op, part))
-            for part in ("weight", "bias", "multiplier", "shift")
-        }
+    def rows(
+        self, op: Linear | Embed | DepthwiseConv | Conv, weight: npt.NDArray[Any] | None = None
+    ) -> dict[str, str]:
+        """Tables of weights, in another form where that is given, and of what each row is requantised by."""
+        parts = {part: getattr(op, part) for part in ("weight", "bias", "multiplier", "shift")}
+        if weight is not None:
+            parts["weight"] = weight
+        return {part: self.table(f"{op.name}_{part}", values) for part, values in parts.items()}
 
 
 def state_bytes(graph: Graph) -> int:

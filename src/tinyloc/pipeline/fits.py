@@ -28,6 +28,7 @@ from tinyloc.models.config import Config, ForestConfig, reads_motion
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
+from tinyloc.quant.packing import WeightBits
 from tinyloc.quant.replay import replay, samples_of
 
 SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
@@ -71,14 +72,19 @@ def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
     )
 
 
-def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier]) -> Candidate:
+def measure(
+    config: Config,
+    sets: WindowSets,
+    precision: Precision,
+    tiers: Sequence[Tier],
+    weight_bits: WeightBits = 8,
+) -> Candidate:
     """Flash and RAM with stack of a model of that shape, built and run on the roomiest board.
 
     Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit.
     """
-    graph = lower(
-        random_model(config, sets), samples_of(_first(sets.train, 16), reads_motion(config)), precision
-    )
+    heard = samples_of(_first(sets.train, 16), reads_motion(config))
+    graph = lower(random_model(config, sets), heard, precision, weight_bits)
     board = dataclasses.replace(find_board("cortex-m4"), ram_bytes=2**20, flash_bytes=2**22)
     flash, ram = [], []
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
@@ -93,7 +99,12 @@ def measure(config: Config, sets: WindowSets, precision: Precision, tiers: Seque
 
 
 def preflight(
-    sets: WindowSets, options: TrainOptions, precision: Precision, limits: Limits, tiers: Sequence[Tier]
+    sets: WindowSets,
+    options: TrainOptions,
+    precision: Precision,
+    limits: Limits,
+    tiers: Sequence[Tier],
+    weight_bits: WeightBits = 8,
 ) -> None:
     """Raise BudgetError, with what would fit instead, before a minute is spent on training.
 
@@ -107,27 +118,33 @@ def preflight(
     sets = sets.only(read(options, sets.train))
     config = model_config(options, sets.train)
     weights = sum(math.prod(size) for size in config.weight_shapes().values())
-    if weights > limits.flash_bytes:  # nothing has to be built to know
-        over = kilobytes(weights - limits.flash_bytes)
+    least = weights * weight_bits // 8
+    if least > limits.flash_bytes:  # nothing has to be built to know
+        over, each = kilobytes(least - limits.flash_bytes), "half a byte" if weight_bits == 4 else "a byte"
         raise BudgetError(
-            f"{config.family} {config.name} does not fit: its {weights:,} weights, a byte each, are "
+            f"{config.family} {config.name} does not fit: its {weights:,} weights, {each} each, are "
             f"{over} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
-            hint=hint(smaller(config, sets, precision, tiers, limits), limits),
+            hint=hint(smaller(config, sets, precision, tiers, limits, weight_bits), limits),
         )
-    needs = measure(config, sets, precision, tiers)
+    needs = measure(config, sets, precision, tiers, weight_bits)
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:
-        found = smaller(config, sets, precision, tiers, limits)
+        found = smaller(config, sets, precision, tiers, limits, weight_bits)
         raise over_budget(fit, found, what=f"{config.family} {config.name}")
 
 
 def smaller(
-    config: Config, sets: WindowSets, precision: Precision, tiers: Sequence[Tier], limits: Limits
+    config: Config,
+    sets: WindowSets,
+    precision: Precision,
+    tiers: Sequence[Tier],
+    limits: Limits,
+    weight_bits: WeightBits = 8,
 ) -> list[Candidate]:
     """Smaller shapes of the same family and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
     for one in _smaller_shapes(config):
-        found.append(measure(one, sets, precision, tiers))
+        found.append(measure(one, sets, precision, tiers, weight_bits))
         if len(what_fits(found, **_budgets(limits))) == 2:
             break
     return found

@@ -26,6 +26,7 @@ from tinyloc.pipeline.folder import RunFolder
 from tinyloc.pipeline.verify import verify
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
+from tinyloc.quant.packing import WeightBits
 from tinyloc.report import page
 
 OF = 6
@@ -41,6 +42,7 @@ class RunOptions:
     command: str
     seeds: int = 1
     decision: Decision = "auto"
+    weight_bits: WeightBits = 8
 
 
 class Speaker:
@@ -158,7 +160,8 @@ def one_seed(
     """Train, quantise, emit, verify in `folder`, whose windows are there."""
     checkpoint = speaker.train(folder, sets, options)
     with speaker.stage(3, "quantise") as words:
-        found = stages.quantise(folder, sets, checkpoint, run.precision, run.decision)
+        how = run.precision, run.decision, run.weight_bits
+        found = stages.quantise(folder, sets, checkpoint, *how)
         words.append(quantised_line(found, checkpoint.family))
     with speaker.stage(4, "emit") as words:
         words.append(f"{len(stages.emit(folder))} C files in {folder.c}")
@@ -187,7 +190,7 @@ def run_all(
         words.append(windows_line(sets))
         words.extend(sets.notes)
     folder.forget(folder.result, folder.page)
-    preflight(sets, options, run.precision, run.limits, run.tiers)
+    preflight(sets, options, run.precision, run.limits, run.tiers, run.weight_bits)
     if run.seeds == 1:
         result = one_seed(folder, sets, options, run, speaker)
     else:

@@ -26,6 +26,7 @@ from tinyloc.quant import decision, storage
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
+from tinyloc.quant.packing import WeightBits
 from tinyloc.quant.replay import replay, samples_of
 
 LOUD_POINTS = 1.0
@@ -164,7 +165,8 @@ def _stopped(folder: RunFolder) -> StoppedError:
 @dataclass(frozen=True)
 class Quantised:
     """What quantisation cost on validation: macro-F1 (0..1) of both forms; `costliest`: the operators whose
-    integer form alone moves the scores most, with the error as a part of the scores' spread.
+    integer form alone moves the scores most, with the error as a part of the scores' spread; `weight_bits`: 4
+    where any operator has such weights.
     """
 
     precision: Precision
@@ -173,6 +175,7 @@ class Quantised:
     costliest: tuple[tuple[str, float], ...]
     decision: dict[str, Any] | None = None
     """What validation said of decision layers (`Choice.to_json`); None where none was tried."""
+    weight_bits: WeightBits = 8
 
     @property
     def decided(self) -> str:
@@ -194,7 +197,8 @@ def precision_words(found: Quantised, family: str) -> str:
     """How the integer model is stored, in words."""
     if not is_network(family):
         return "trees on whole numbers"
-    return f"int8 weights, {found.precision} activations"
+    weights = "int4 and int8" if found.weight_bits == 4 else "int8"
+    return f"{weights} weights, {found.precision} activations"
 
 
 def calibration_windows(windows: Windows, checkpoint: Checkpoint) -> npt.NDArray[np.int8]:
@@ -221,6 +225,7 @@ def quantise(
     checkpoint: Checkpoint,
     precision: Precision,
     asked: decision.Decision = "auto",
+    weight_bits: WeightBits = 8,
 ) -> Quantised:
     """Lower the checkpoint to integers on training windows and measure on validation what that costs: on the
     model that validation chose, where the checkpoint itself has learned from validation.
@@ -237,11 +242,11 @@ def quantise(
         )
     sets = sets.only(checkpoint.access_points)
     calibrating = calibration_windows(sets.train, checkpoint)
-    graph = lower(checkpoint, calibrating, precision)
+    graph = lower(checkpoint, calibrating, precision, weight_bits)
     judged, chosen = graph, checkpoint
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
-        judged = lower(chosen, calibrating, precision)
+        judged = lower(chosen, calibrating, precision, weight_bits)
     choice = decision.choose(judged, sets, asked)
     answered, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     floats = predict(chosen, sets.validation).argmax(axis=1)
@@ -252,6 +257,7 @@ def quantise(
         macro_f1(sets.validation.room, answered),
         tuple((cost.operator, cost.error) for cost in costs[:3]),
         None if choice is None else choice.to_json(),
+        4 if judged.packed else 8,
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)

@@ -194,8 +194,8 @@ def verify(
     try:
         runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
     except BudgetError as error:
-        config, precision = checkpoint.config, quantised_of(folder).precision
-        fitting = smaller(config, heard, precision, tiers, limits)
+        found = quantised_of(folder)
+        fitting = smaller(checkpoint.config, heard, found.precision, tiers, limits, found.weight_bits)
         raise BudgetError(error.message, hint=hint(fitting, limits)) from None
     result = _judge(folder, sets, checkpoint, graph, stream, runs, limits, command, seed)
     verdict.save(result, folder.result)

@@ -20,11 +20,13 @@ MOST_WINDOWS = 512
 class Ranges:
     """`largest`: name -> largest magnitude seen. `mean`: name -> mean vector [size], for bias correction.
 
+    `variance`: name -> variance of each element [size], for clipping weights of 4 bits.
     `magnitudes`: name -> a sorted sample of magnitudes, for clipping int8 tensors at the best point.
     """
 
     largest: dict[str, float] = field(default_factory=dict)
     mean: dict[str, Float] = field(default_factory=dict)
+    variance: dict[str, Float] = field(default_factory=dict)
     magnitudes: dict[str, Float] = field(default_factory=dict)
 
 
@@ -38,6 +40,7 @@ def calibrate(graph: FloatGraph, rssi: npt.NDArray[np.int8]) -> Ranges:
         raise QuantisationError("there are no calibration windows")
     rssi = rssi[np.unique(np.linspace(0, len(rssi) - 1, MOST_WINDOWS).astype(np.int64))]
     ranges, sums, times, steps = Ranges(), dict[str, Float](), dict[str, int](), rssi.shape[1]
+    squares: dict[str, Float] = {}
     seen: dict[str, list[Float]] = {}
     states: Values = {}
     for t in range(steps):
@@ -51,9 +54,14 @@ def calibrate(graph: FloatGraph, rssi: npt.NDArray[np.int8]) -> Ranges:
             if not name.endswith(".h"):
                 flat = value.reshape(-1, value.shape[-1])
                 sums[name] = sums.get(name, np.zeros(flat.shape[1])) + flat.mean(axis=0)
+                squares[name] = squares.get(name, 0.0) + np.square(flat).mean(axis=0)
                 times[name] = times.get(name, 0) + 1
                 seen.setdefault(name, []).append(np.abs(value).ravel()[:: max(1, value.size // 2000)])
     ranges.mean = {name: total / times[name] for name, total in sums.items()}
+    ranges.variance = {
+        name: np.maximum(total / times[name] - np.square(ranges.mean[name]), 0.0)
+        for name, total in squares.items()
+    }
     ranges.magnitudes = {name: np.sort(np.concatenate(parts)) for name, parts in seen.items()}
     return ranges
 

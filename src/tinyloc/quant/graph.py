@@ -144,6 +144,11 @@ class Graph:
         return len(self.access_points) + MOTION_AXES * self.motion
 
     @property
+    def packed(self) -> bool:
+        """Whether any operator has weights of 4 bits."""
+        return any(isinstance(op, (Linear, Embed)) and op.weight_bits == 4 for op in self.operators)
+
+    @property
     def windowed(self) -> frozenset[str]:
         """Names of the tensors that are there only when the window is full; empty for a graph of steps."""
         found: set[str] = set()

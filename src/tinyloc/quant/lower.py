@@ -59,12 +59,15 @@ from tinyloc.quant.graph import (
     Tensor,
     motion_tensor,
 )
+from tinyloc.quant.packing import LARGEST, WeightBits, clipped_scale, packed_operators
 from tinyloc.quant.tables import curve_table, lookup_table
 
 Precision = Literal["int16", "int8"]
 MARGIN = 1.1
 """How far beyond the largest calibrated value an int16 range reaches; 16 bits have the room."""
 LOG2_E = math.log2(math.e)
+Quantised = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
+"""Weights, bias, multiplier, shift."""
 
 
 def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
@@ -82,18 +85,24 @@ def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
     return families[checkpoint.family](checkpoint)
 
 
-def lower(checkpoint: Checkpoint, rssi: npt.NDArray[np.int8], precision: Precision = "int16") -> Graph:
+def lower(
+    checkpoint: Checkpoint,
+    rssi: npt.NDArray[np.int8],
+    precision: Precision = "int16",
+    weight_bits: WeightBits = 8,
+) -> Graph:
     """Quantise a trained model; `rssi` are calibration windows of the training set.
 
     They are samples as the device takes them, int8 [W, T, P]; with an accelerometer [W, T, P + 3]
-    (`replay.samples_of`).
+    (`replay.samples_of`). With `weight_bits` 4 the larger matrices have weights of 4 bits
+    (`packing.packed_operators`).
 
     Raises QuantisationError where a range, a shape or an accumulator does not allow it.
     """
     from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
 
     floats = float_graph_of(checkpoint)
-    return Lowering(floats, calibrate(floats, rssi), precision).graph(checkpoint)
+    return Lowering(floats, calibrate(floats, rssi), precision, weight_bits).graph(checkpoint)
 
 
 def factor(value: float, operator: str) -> tuple[int, int]:
@@ -114,10 +123,13 @@ def factor(value: float, operator: str) -> tuple[int, int]:
 
 
 class Lowering:
-    """The state of one lowering: tensors so far, ranges, precision."""
+    """The state of one lowering: tensors so far, ranges, precision, and who has weights of 4 bits."""
 
-    def __init__(self, floats: FloatGraph, ranges: Ranges, precision: Precision) -> None:
+    def __init__(
+        self, floats: FloatGraph, ranges: Ranges, precision: Precision, weight_bits: WeightBits = 8
+    ) -> None:
         self.floats, self.ranges, self.precision = floats, ranges, precision
+        self.packed = packed_operators(floats) if weight_bits == 4 else frozenset[str]()
         self.tensors: dict[str, Tensor] = {}
         self.narrow = self._narrow() if precision == "int8" else set[str]()
         self.limits = self._limits()
@@ -224,25 +236,36 @@ class Lowering:
         self.tensors[name] = Tensor(name, size, bits, limit, scale, rows)
         return self.tensors[name]
 
-    def weight_scale(self, weight: Float, bias: Float, x: Tensor) -> Float:
-        """[out] what one unit of each int8 row is worth.
+    def weight_scale(self, weight: Float, bias: Float, x: Tensor, variance: Float | None = None) -> Float:
+        """[out] what one unit of each row of weights is worth, of 4 bits where `variance` is given.
 
-        The largest weight becomes 127, unless the row is so small beside its bias that the bias would leave
-        its quarter of the 32-bit accumulator: then the row takes coarser steps, which nobody can hear.
+        The largest weight becomes 127, or with 4 bits the row is clipped where that costs least, unless the
+        row is so small beside its bias that the bias would leave its quarter of the 32-bit accumulator: then
+        the row takes coarser steps, which nobody can hear.
         """
-        return np.asarray(
-            np.maximum(np.maximum(np.abs(weight).max(axis=1), 1e-9) / 127, np.abs(bias) / (x.scale * 2**29))
-        )
+        if variance is None:
+            steps = np.maximum(np.abs(weight).max(axis=1), 1e-9) / LARGEST[8]
+        else:
+            steps = clipped_scale(weight, variance, LARGEST[4])
+        return np.asarray(np.maximum(steps, np.abs(bias) / (x.scale * 2**29)))
 
     def weights(
-        self, operator: str, weight: Float, bias: Float, x: Tensor, y: Tensor, mean: Float
-    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+        self,
+        operator: str,
+        weight: Float,
+        bias: Float,
+        x: Tensor,
+        y: Tensor,
+        mean: Float,
+        variance: Float | None = None,
+    ) -> Quantised:
         """Quantise weight [out, in] and bias [out]: int8 per output channel, bias int32, multiplier, shift.
 
-        The bias also takes up what rounding the weights costs at the input's mean (bias correction).
+        The bias also takes up what rounding the weights costs at the input's mean (bias correction). The
+        weights have 4 bits where the inputs' `variance` is given.
         """
-        scale = self.weight_scale(weight, bias, x)
-        rounded = np.clip(np.rint(weight / scale[:, None]), -127, 127)
+        scale, largest = self.weight_scale(weight, bias, x, variance), LARGEST[8 if variance is None else 4]
+        rounded = np.clip(np.rint(weight / scale[:, None]), -largest, largest)
         corrected = bias + (weight - rounded * scale[:, None]) @ mean
         units = np.rint(corrected / (scale * x.scale))
         if np.abs(units).max(initial=0.0) > INT32_MAX:
@@ -254,6 +277,15 @@ class Lowering:
             np.array([m for m, _ in factors], np.int32),
             np.array([s for _, s in factors], np.uint8),
         )
+
+    def matrix(
+        self, operator: FloatLinear | FloatEmbed, x: Tensor, y: Tensor
+    ) -> tuple[Quantised, WeightBits]:
+        """Weights of a Linear or an Embed, whose input as it is summed is `x`; how many bits they have."""
+        packed, mean = operator.name in self.packed, self.ranges.mean[x.name]
+        variance = self.ranges.variance[x.name] if packed else None
+        parts = self.weights(operator.name, operator.weight, operator.bias, x, y, mean, variance)
+        return parts, 4 if packed else 8
 
 
 @singledispatch
@@ -293,8 +325,8 @@ def _(operator: FloatCurve, to: Lowering) -> Operator:
 def _(operator: FloatLinear, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
     y = to.tensor(operator.y, len(operator.weight), rows=x.rows)
-    parts = to.weights(operator.name, operator.weight, operator.bias, x, y, to.ranges.mean[x.name])
-    return Linear(operator.name, x.name, y.name, *parts)
+    parts, bits = to.matrix(operator, x, y)
+    return Linear(operator.name, x.name, y.name, *parts, weight_bits=bits)
 
 
 @lower_operator.register
@@ -305,8 +337,8 @@ def _(operator: FloatEmbed, to: Lowering) -> Operator:
     reach = min(float(np.abs(operator.table).max()), to.ranges.largest[signal] * MARGIN)
     heard = Tensor(signal, x.size, 16, 32767, max(reach, 1e-9) / 32767)
     table = np.clip(np.rint(operator.table / heard.scale), -heard.limit, heard.limit).astype(np.int16)
-    parts = to.weights(operator.name, operator.weight, operator.bias, heard, y, to.ranges.mean[signal])
-    return Embed(operator.name, x.name, y.name, table, *parts)
+    parts, bits = to.matrix(operator, heard, y)
+    return Embed(operator.name, x.name, y.name, table, *parts, weight_bits=bits)
 
 
 @lower_operator.register

@@ -133,6 +133,13 @@ def requantisation_is(
     require(operator, bool(np.all((shift >= 1) & (shift <= 62))), "has a shift outside 1..62")
 
 
+def weights_fit(operator: Operator, weight: npt.NDArray[np.int8], bits: int) -> None:
+    """Require weights of 8 bits, or of 4: -7..7."""
+    require(operator, bits in (8, 4), f"has weights of {bits} bits, expected 8 or 4")
+    fits = bits == 8 or int(np.abs(weight.astype(np.int64)).max(initial=0)) <= 7
+    require(operator, fits, "has weights beyond the 7 that 4 bits hold")
+
+
 def accumulator_fits(operator: Operator, worst: npt.NDArray[np.int64], bias: npt.NDArray[np.int32]) -> None:
     """The proof: the largest sum that these very weights can reach, for any input, stays within int32."""
     largest = int((worst + np.abs(bias.astype(np.int64))).max())

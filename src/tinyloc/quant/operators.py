@@ -23,6 +23,7 @@ from tinyloc.quant.operator import (
     factor_is,
     requantisation_is,
     require,
+    weights_fit,
 )
 
 if TYPE_CHECKING:
@@ -88,18 +89,21 @@ class Linear(Unary):
     """y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * x[i], multiplier[o], shift[o])).
 
     `weight` [out, in] int8, `bias` [out] int32, `multiplier` [out] int32 >= 0, `shift` [out] uint8 in 1..62.
+    `weight_bits` 8, or 4: then |weight| <= 7, and the device keeps two in a byte.
     """
 
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.uint8]
+    weight_bits: int = 8
     overwrites: ClassVar[tuple[str, ...]] = ()
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
         require(self, x.rows == y.rows, "keeps its rows")
         array_is(self, "weight", self.weight, np.int8, (y.size, x.size))
+        weights_fit(self, self.weight, self.weight_bits)
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
         accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias)
 
@@ -118,6 +122,7 @@ class Embed(Unary):
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
     shift: npt.NDArray[np.uint8]
+    weight_bits: int = 8
     overwrites: ClassVar[tuple[str, ...]] = ()
 
     def scratch(self, graph: Graph) -> int:
@@ -128,6 +133,7 @@ class Embed(Unary):
         require(self, (x.bits, y.bits, x.rows, y.rows) == (8, 16, 1, 1), "turns an int8 vector into an int16")
         array_is(self, "table", self.table, np.int16, (256,))
         array_is(self, "weight", self.weight, np.int8, (y.size, x.size))
+        weights_fit(self, self.weight, self.weight_bits)
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
         largest = int(np.abs(self.table.astype(np.int64)).max())
         accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * largest, self.bias)

@@ -41,6 +41,7 @@ from tinyloc.quant.float_graph import Float, FloatGraph, FloatOperator, FloatSca
 from tinyloc.quant.graph import Collect, DepthwiseConv, Graph, Operator, Scan
 from tinyloc.quant.graph import Tensor as Typed
 from tinyloc.quant.lower import Lowering, Precision, float_graph_of
+from tinyloc.quant.packing import WeightBits
 from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import replay, samples_of
 from tinyloc.quant.torch_graph import Tensors, TorchGraph, scan, torch_apply
@@ -51,9 +52,9 @@ class QatOptions:
     """How to fine-tune.
 
     `steps` updates of `batch` windows each by Adam, at `rate` times each array's own size, along a cosine to
-    0. `evaluations`: how often the integer model is validated on the way. `precision` of the integer graph.
-    `augmentation` of training windows (None: the one that the checkpoint was trained with). `chunk_steps` of
-    a stretch that a model with its state "carried" trains on.
+    0. `evaluations`: how often the integer model is validated on the way. `precision` and `weight_bits` of
+    the integer graph. `augmentation` of training windows (None: the one that the checkpoint was trained
+    with). `chunk_steps` of a stretch that a model with its state "carried" trains on.
     """
 
     steps: int = 200
@@ -62,6 +63,7 @@ class QatOptions:
     seed: int = 0
     evaluations: int = 10
     precision: Precision = "int16"
+    weight_bits: WeightBits = 8
     augmentation: Augmentation | None = None
     chunk_steps: int = 200
 
@@ -76,6 +78,8 @@ class QatOptions:
             raise UsageError("quantisation-aware training needs a rate above 0")
         if self.precision not in ("int16", "int8"):
             raise UsageError(f"precision {self.precision!r} is none of int16, int8")
+        if self.weight_bits not in (8, 4):
+            raise UsageError(f"weights of {self.weight_bits} bits: expected 8 or 4")
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,15 @@ class QatProgress:
     best: float
 
 
-def lower_floats(floats: FloatGraph, ranges: Ranges, precision: Precision, checkpoint: Checkpoint) -> Graph:
+def lower_floats(
+    floats: FloatGraph,
+    ranges: Ranges,
+    precision: Precision,
+    checkpoint: Checkpoint,
+    weight_bits: WeightBits = 8,
+) -> Graph:
     """A float graph and its ranges as the integer graph; the checkpoint gives names and window alone."""
-    return Lowering(floats, ranges, precision).graph(checkpoint)
+    return Lowering(floats, ranges, precision, weight_bits).graph(checkpoint)
 
 
 def fine_tune(
@@ -136,7 +146,7 @@ def _fine_tune(
     ranges: Ranges,
     progress: Callable[[QatProgress], None] | None,
 ) -> FloatGraph:
-    relower = Relowering(checkpoint, ranges, options.precision)
+    relower = Relowering(checkpoint, ranges, options.precision, options.weight_bits)
     score = integer_score(relower(floats), sets.validation)
     best, best_score = floats, score
     if progress:
@@ -195,20 +205,29 @@ class Relowering:
     where an int8 tensor is best clipped is found once.
     """
 
-    def __init__(self, checkpoint: Checkpoint, ranges: Ranges, precision: Precision) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, ranges: Ranges, precision: Precision, weight_bits: WeightBits = 8
+    ) -> None:
         self.checkpoint, self.ranges, self.precision = checkpoint, ranges, precision
+        self.weight_bits = weight_bits
         self.clipped: dict[str, float] = {}
 
     def __call__(self, floats: FloatGraph) -> Graph:
         """The integer graph of `floats`."""
-        return _Lowering(floats, self.ranges, self.precision, self.clipped).graph(self.checkpoint)
+        lowering = _Lowering(floats, self.ranges, self.precision, self.clipped, self.weight_bits)
+        return lowering.graph(self.checkpoint)
 
 
 class _Lowering(Lowering):
     def __init__(
-        self, floats: FloatGraph, ranges: Ranges, precision: Precision, clipped: dict[str, float]
+        self,
+        floats: FloatGraph,
+        ranges: Ranges,
+        precision: Precision,
+        clipped: dict[str, float],
+        weight_bits: WeightBits,
     ) -> None:
-        super().__init__(floats, ranges, precision)
+        super().__init__(floats, ranges, precision, weight_bits)
         self.clipped = clipped
 
     def tensor(self, name: str, size: int, scale: float | None = None, rows: int = 1) -> Typed:

@@ -36,7 +36,7 @@ from tinyloc.models.config import is_network, parameters, parameters_paper
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
-from tinyloc.study.compressions import COMPRESSIONS, optional, part
+from tinyloc.study.compressions import COMPRESSIONS, Compression, optional, part
 from tinyloc.study.entries import TEACHER_SEED, Model, Teacher
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, digest
@@ -147,10 +147,10 @@ class _Shared:
         )
         if not compression.on_device:
             return self.in_torch(row, pair, compression.form)
-        judged = self.graph(pair.judged, self.sets, compression.form)
+        judged = self.graph(pair.judged, self.sets, compression)
         if pair.final is pair.judged:
             return self.on_device(row, judged, judged)
-        return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression.form))
+        return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression))
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""
@@ -252,7 +252,7 @@ class _Shared:
         kilobytes = float(size(form, pair.final)) if size is not None and network else None
         return dataclasses.replace(self.scored(row, judged, final), state_dict_kb=kilobytes)
 
-    def graph(self, checkpoint: Checkpoint, sets: WindowSets, form: str) -> Graph:
+    def graph(self, checkpoint: Checkpoint, sets: WindowSets, how: Compression) -> Graph:
         """The integer graph, of the model as it is or trained on as integers: on `sets`, its own."""
         from tinyloc.pipeline.stages import calibration_windows
         from tinyloc.quant.calibrate import calibrate
@@ -260,17 +260,22 @@ class _Shared:
 
         train = sets.train.only(checkpoint.access_points)
         precision, rssi = self.task.precision, calibration_windows(train, checkpoint)
-        if form == "integer":
-            return lower(checkpoint, rssi, precision)
+        if how.form == "integer":
+            return lower(checkpoint, rssi, precision, how.weight_bits)
         from tinyloc.quant.qat import QatOptions
 
         assert self.task.model is not None
         ranges = calibrate(float_graph_of(checkpoint), rssi)
-        options = QatOptions(steps=self.task.model.qat_steps, seed=self.task.seed, precision=precision)
+        options = QatOptions(
+            steps=self.task.model.qat_steps,
+            seed=self.task.seed,
+            precision=precision,
+            weight_bits=how.weight_bits,
+        )
         if sets is not self.sets:  # nothing is left to choose by
             options = dataclasses.replace(options, evaluations=1)
-        floats = part(form)(checkpoint, sets, options, ranges=ranges)
-        return Lowering(floats, ranges, precision).graph(checkpoint)
+        floats = part(how.form)(checkpoint, sets, options, ranges=ranges)
+        return Lowering(floats, ranges, precision, how.weight_bits).graph(checkpoint)
 
     def on_device(self, row: Row, chosen: Graph, graph: Graph) -> Row:
         """The integer graph: validation by the reference (of `chosen`, which has not learned from it), test

@@ -2,7 +2,8 @@
 
 `static` (LLM.int8()) and `dynamic` int8 are the paper's and run in PyTorch; `integer` is this project's graph
 and runs on the emulated device; `distilled` is trained on a teacher's answers as well; `qat` is the integer
-graph, trained on as such. What is distilled is distilled first, whichever way round the name has it.
+graph, trained on as such; `integer4` and `qat4` are the same with weights of 4 bits in the larger matrices.
+What is distilled is distilled first, whichever way round the name has it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tinyloc.errors import UsageError
+from tinyloc.quant.packing import WeightBits
 
 
 @dataclass(frozen=True)
 class Compression:
     """`source`: what is trained ("float" or "distilled"); `form`: what is then made of it, and runs ("float",
-    "static", "dynamic", "integer" or "qat").
+    "static", "dynamic", "integer" or "qat"); `weight_bits` of the integers' larger matrices.
     """
 
     source: str
     form: str
+    weight_bits: WeightBits = 8
 
     @property
     def on_device(self) -> bool:
@@ -39,6 +42,8 @@ COMPRESSIONS: Final = {
     "integer": Compression("float", "integer"),
     "integer+distilled": Compression("distilled", "integer"),
     "qat": Compression("float", "qat"),
+    "integer4": Compression("float", "integer", 4),
+    "qat4": Compression("float", "qat", 4),
 }
 KNOWN: Final = tuple(COMPRESSIONS)
 

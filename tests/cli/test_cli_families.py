@@ -83,6 +83,20 @@ def test_an_accelerometer_goes_the_whole_way(
     assert "#define TINYLOC_ACCESS_POINTS 3\n#define TINYLOC_SAMPLE_BYTES 6\n" in header
 
 
+def test_running_statistics_go_the_whole_way(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--hidden", "4", "--tune", "statistics=true", "--tune", "offset=0.1")
+    some = ("--train-steps", "25", "--scaling", "zscore", "--tier", "pip", "--with", "hop=5", "--json")
+    code, out, err = call(capsys, "run", "--data", recording, "--out", tmp_path / "run", *words, *some)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["model"]["options"]["statistics"] is True
+    assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
+    header = (tmp_path / "run" / "c" / "tinyloc_model.h").read_text()
+    assert "#define TINYLOC_ACCESS_POINTS 3\n#define TINYLOC_SAMPLE_BYTES 3\n" in header
+
+
 @pytest.mark.parametrize(
     ("words", "here", "paper"),
     [
@@ -178,6 +192,7 @@ def test_a_study_from_the_command_line(
         (("--family", "forest", "--tune", "crf=true"), "CRF"),
         (("--family", "forest", "--leaves", "500"), "2 to 256 leaves"),
         (("--tune", "crf=true", "--state", "carried"), "--state reset"),
+        (("--tune", "statistics=true", "--state", "carried"), "begin anew with each window"),
         (("--family", "mdcsa", "--tune", "accelerometer=true"), "these recordings have none"),
     ],
 )

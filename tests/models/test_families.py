@@ -20,6 +20,7 @@ from tinyloc.models.config import (
     describe,
     parameters,
     parameters_paper,
+    reads_statistics,
 )
 from tinyloc.models.scaling import InputScaling
 from tinyloc.models.statistics import window_statistics
@@ -37,23 +38,29 @@ SHAPES = [
     TransformerConfig(5, 3, 8, 12, 2, heads=3, feedforward=7),
     StatnetConfig(5, 3, 6),
 ]
+WITH_STATISTICS = [MambaConfig(5, 3, 4, statistics=True), MlpConfig(5, 3, 4, statistics=True)]
 
 
 MOTION = np.random.default_rng(5).normal(size=(60, 8, 3)).astype(np.float32)
 
 
+def scaling_of(config):
+    return InputScaling.fit("zscore", WINDOWS, statistics=reads_statistics(config))
+
+
 def run(model, rssi=WINDOWS.rssi):
-    given = families.inputs(model.config, SCALING, rssi, MOTION)
+    given = families.inputs(model.config, scaling_of(model.config), rssi, MOTION)
     return model(*(torch.from_numpy(part) for part in given))
 
 
 def checkpoint(model):
+    scaling = scaling_of(model.config)
     return Checkpoint(
-        model.config, SCALING, model.weights(), WINDOWS.rooms, WINDOWS.access_points, 8, 0.2, "reset"
+        model.config, scaling, model.weights(), WINDOWS.rooms, WINDOWS.access_points, 8, 0.2, "reset"
     )
 
 
-@pytest.mark.parametrize("config", SHAPES, ids=str)
+@pytest.mark.parametrize("config", [*SHAPES, *WITH_STATISTICS], ids=str)
 def test_names_and_shapes_are_those_of_the_config(config):
     torch.manual_seed(0)
     model = families.build(config)
@@ -61,7 +68,7 @@ def test_names_and_shapes_are_those_of_the_config(config):
     assert sum(p.numel() for p in model.parameters()) == parameters(config)
 
 
-@pytest.mark.parametrize("config", SHAPES, ids=str)
+@pytest.mark.parametrize("config", [*SHAPES, *WITH_STATISTICS], ids=str)
 def test_what_is_saved_answers_as_before(config):
     torch.manual_seed(1)
     model = families.build(config).eval()
@@ -76,7 +83,7 @@ def test_what_is_saved_answers_as_before(config):
     assert run(model).shape == (60, steps, 3)
 
 
-@pytest.mark.parametrize("config", SHAPES, ids=str)
+@pytest.mark.parametrize("config", [*SHAPES, *WITH_STATISTICS], ids=str)
 def test_every_weight_receives_a_gradient(config):
     torch.manual_seed(2)
     model = families.build(config)

@@ -24,8 +24,10 @@ from tinyloc.models.config import (
     StatnetConfig,
     TransformerConfig,
     reads_motion,
+    reads_statistics,
 )
 from tinyloc.models.motion import to_int8
+from tinyloc.models.running import columns
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.lower import float_graph_of, lower
 from tinyloc.quant.reference import Reference, answers
@@ -41,6 +43,10 @@ CONFIGS: dict[str, Config] = {
     "mdcsa-motion-L1": MdcsaConfig(P, K, hidden=8, layers=1, accelerometer=True, crf=True),
     "mdcsa-motion-L3": MdcsaConfig(P, K, hidden=4, layers=3, accelerometer=True),
     "mamba-crf": MambaConfig(P, K, hidden=8, crf=True),
+    "mamba-said": MambaConfig(P, K, hidden=8, statistics=True),
+    "mdcsa-said": MdcsaConfig(P, K, hidden=8, layers=1, accelerometer=True, statistics=True),
+    "transformer-said": TransformerConfig(P, K, steps=T, hidden=16, heads=2, statistics=True),
+    "mlp-said": MlpConfig(P, K, hidden=16, statistics=True),
     "statnet": StatnetConfig(P, K, hidden=16),
     "mlp-L2": MlpConfig(P, K, hidden=16, layers=2),
 }
@@ -57,7 +63,14 @@ def made(config: Config, seed: int = 0) -> tuple[torch.nn.Module, Checkpoint]:
                 weight.normal_(0, 0.5)
     names = tuple(f"room{i}" for i in range(K)), tuple(f"ap{i}" for i in range(P))
     return model.eval(), Checkpoint(
-        config, scaling("zscore", P), model.weights(), *names, T, 0.2, "reset", {}
+        config,
+        scaling("zscore", columns(P, reads_statistics(config))),
+        model.weights(),
+        *names,
+        T,
+        0.2,
+        "reset",
+        {},
     )
 
 

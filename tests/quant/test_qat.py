@@ -23,7 +23,9 @@ from tinyloc.models.config import (
     StatnetConfig,
     TransformerConfig,
     reads_motion,
+    reads_statistics,
 )
+from tinyloc.models.running import columns
 from tinyloc.quant.calibrate import calibrate
 from tinyloc.quant.float_graph import FloatGraph
 from tinyloc.quant.lower import Precision, float_graph_of, lower
@@ -53,6 +55,8 @@ CONFIGS: dict[str, Config] = {
     "mdcsa-L1": MdcsaConfig(P, K, hidden=8, layers=1),
     "mdcsa-L3-crf": MdcsaConfig(P, K, hidden=6, layers=3, crf=True),
     "mdcsa-motion": MdcsaConfig(P, K, hidden=6, layers=1, accelerometer=True),
+    "mamba-said": MambaConfig(P, K, hidden=6, statistics=True),
+    "mlp-said": MlpConfig(P, K, hidden=6, statistics=True),
     "statnet": StatnetConfig(P, K, hidden=16),
     "mlp-L2": MlpConfig(P, K, hidden=8, layers=2),
 }
@@ -76,7 +80,8 @@ def made(config: Config) -> Checkpoint:
             if name.startswith("crf"):
                 weight.normal_(0, 0.5)
     names = tuple(f"room{i}" for i in range(K)), tuple(f"ap{i}" for i in range(P))
-    return Checkpoint(config, scaling("zscore", P), model.weights(), *names, T, 0.2, "reset", {})
+    scaled = scaling("zscore", columns(P, reads_statistics(config)))
+    return Checkpoint(config, scaled, model.weights(), *names, T, 0.2, "reset", {})
 
 
 def windows(count: int, seed: int, rooms: int = K) -> Windows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -146,6 +147,14 @@ def test_ensembles_and_features_teach(tmp_path: Path) -> None:
         assert (said["kind"], said["tau"]) == how[model.family]
         assert model.weights.keys() == model.config.weight_shapes().keys()
     assert len({model.training["options"]["distil"]["teacher"] for model in taught}) == 4
+
+
+def test_a_cells_name_knows_of_statistics_only_where_they_are(tmp_path: Path) -> None:
+    """What was finished before there was such an option is found."""
+    model = load_grid(write(tmp_path)).models[0]
+    assert "statistics" not in model_facts(model)["train"]
+    more = dataclasses.replace(model, train=dataclasses.replace(model.train, statistics=True))
+    assert model_facts(more)["train"] == {**model_facts(model)["train"], "statistics": True}
 
 
 def test_a_cells_name_does_not_depend_on_how_its_one_teacher_is_held(tmp_path: Path) -> None:

@@ -105,6 +105,11 @@ TINYLOC_TREES(tinyloc_trees_16_16, int16_t, uint16_t)
 
 /* ------------------------------------------------------------------------------------------- operators */
 
+/* y [3][points] = x, the largest heard, the mean of what was heard since the state was zero; -128: not heard.
+   largest, total and count [points] are the state, read and moved on. */
+void tinyloc_running(uint16_t points, int8_t *largest, int16_t *total, int16_t *count, const int8_t *x,
+                     int8_t *y);
+
 /* y[i] = table[x[i] + 128], table [256]. x and an int8 y may be the same vector. */
 void tinyloc_lookup_8(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
 void tinyloc_lookup_16(const int16_t *table, uint16_t size, const int8_t *x, int16_t *y);

@@ -18,6 +18,7 @@ from tinyloc.quant.graph import (
     Operator,
     Relu,
     RmsNorm,
+    Running,
     Scan,
 )
 
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 def emit_operator(op: Operator, to: Writer) -> None:
     """Add one operator to the C of a graph."""
     raise TypeError(f"no C form of {type(op).__name__}")
+
+
+@emit_operator.register(Running)
+def _(op: Running, to: Writer) -> None:
+    parts = [f"state->{op.name}_{part}" for part in ("max", "sum", "count")]
+    points = str(to.graph.tensor(op.x).size)
+    to.call("tinyloc_running", points, *parts, to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Lookup)

@@ -34,6 +34,7 @@ from tinyloc.quant.graph import (
     Graph,
     Linear,
     Operator,
+    Running,
 )
 from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
@@ -43,6 +44,8 @@ DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
 """Kernels that only a decision layer needs."""
 PACKED_FILES = ("tinyloc_packed.h", "tinyloc_packed.c")
 """Kernels that only weights of 4 bits need."""
+RUNNING_FILES = ("tinyloc_running.c",)
+"""Kernels that only running statistics need."""
 
 
 @dataclass
@@ -68,9 +71,11 @@ def emit(graph: Graph, folder: Path) -> list[Path]:
         name: environment.get_template(f"{name}.j2").render(context)
         for name in ("tinyloc_model.h", "tinyloc_model.c")
     }
+    runs = any(isinstance(operator, Running) for operator in graph.operators)
     for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
         missing = (() if graph.windowed else WINDOW_FILES) + (() if graph.packed else PACKED_FILES)
         missing += () if graph.decision is not None else DECISION_FILES
+        missing += () if runs else RUNNING_FILES
         if source.name.endswith((".c", ".h")) and source.name not in missing:
             files[source.name] = source.read_text()
     paths = []

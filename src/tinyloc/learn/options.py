@@ -23,6 +23,8 @@ from tinyloc.models.config import (
     TransformerConfig,
     carries_no_state,
     no_network,
+    no_statistics,
+    remembers_for_ever,
 )
 from tinyloc.models.scaling import KINDS, NOT_HEARD, Kind, heard_fraction
 
@@ -118,6 +120,8 @@ class TrainOptions:
     the model trains it once more as validation chose, on training and validation windows (`refit.py`; `train`
     itself never does). `least_heard`: the share, 0 to below 1, of the training samples in which an access
     point must be heard for the model to read it; one that is never heard is not read at any share.
+    `statistics`: beside each sample the model reads what its window has said so far, the running maximum and
+    mean of each access point (`running.py`), made after the augmentation; for a state "reset" alone.
     A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
     `least_heard` alone.
     """
@@ -154,6 +158,7 @@ class TrainOptions:
     trees: int = ForestConfig.trees
     leaves: int = ForestConfig.leaves
     least_heard: float = 0.0
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         for name in (
@@ -192,6 +197,10 @@ class TrainOptions:
             raise no_network(self.family, "it cannot be taught by another model")
         if self.accelerometer and self.family != MdcsaConfig.family:
             raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
+        if self.statistics and self.family in (StatnetConfig.family, ForestConfig.family):
+            raise no_statistics(self.family)
+        if self.statistics and self.state == "carried":
+            raise remembers_for_ever()
 
 
 def read(options: TrainOptions, train: Windows) -> tuple[str, ...]:
@@ -230,12 +239,20 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     return dataclasses.replace(options, steps=steps, batch=batch, rate=rate, dropout=dropout)
 
 
-def record(options: TrainOptions) -> dict[str, Any]:
-    """The options of `train` for a file: for Mamba without those of other families, and `crf` only where it
-    is on; `distil` only where there is a teacher, `least_heard` only where it is not 0; of a forest those
-    that it reads.
+def facts(options: TrainOptions) -> dict[str, Any]:
+    """All options, for the names of what is kept: `statistics` only where it is on, so that what was kept
+    before there was such an option is found.
     """
     fields = dataclasses.asdict(options)
+    return {name: value for name, value in fields.items() if name != "statistics" or value}
+
+
+def record(options: TrainOptions) -> dict[str, Any]:
+    """The options of `train` for a file: for Mamba without those of other families, and `crf` only where it
+    is on; `distil` only where there is a teacher, `least_heard` only where it is not 0, `statistics` only
+    where it is on; of a forest those that it reads.
+    """
+    fields = facts(options)
     if options.family == ForestConfig.family:
         names = ("family", "trees", "leaves", "seed", "restarts")
         return {name: fields[name] for name in (*names, *["least_heard"] * bool(options.least_heard))}
@@ -256,6 +273,11 @@ def record(options: TrainOptions) -> dict[str, Any]:
 def model_config(options: TrainOptions, train: Windows) -> Config:
     """The shape of the model that training with these options on these windows yields. Raises UsageError."""
     points, rooms = len(train.access_points), len(train.rooms)
+    if options.statistics and train.steps == 1:
+        raise UsageError(
+            "a window of one sample has no maximum and no mean beside the sample itself",
+            hint="Leave statistics=true out.",
+        )
     if options.family == TransformerConfig.family:
         return TransformerConfig(
             access_points=points,
@@ -265,6 +287,7 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
             layers=options.layers,
             heads=options.heads,
             feedforward=options.feedforward,
+            statistics=options.statistics,
         )
     if options.accelerometer and train.acceleration is None:
         raise UsageError(
@@ -279,6 +302,7 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
             layers=options.layers,
             accelerometer=options.accelerometer,
             crf=options.crf,
+            statistics=options.statistics,
         )
     if options.family == StatnetConfig.family:
         if options.layers != 1:
@@ -287,7 +311,13 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
     if options.family == ForestConfig.family:
         return ForestConfig(points, rooms, options.trees, options.leaves)
     if options.family == MlpConfig.family:
-        return MlpConfig(access_points=points, rooms=rooms, hidden=options.hidden, layers=options.layers)
+        return MlpConfig(
+            access_points=points,
+            rooms=rooms,
+            hidden=options.hidden,
+            layers=options.layers,
+            statistics=options.statistics,
+        )
     return MambaConfig(
         access_points=points,
         rooms=rooms,
@@ -296,6 +326,7 @@ def model_config(options: TrainOptions, train: Windows) -> Config:
         state=options.state_size,
         expand=options.expand,
         crf=options.crf,
+        statistics=options.statistics,
     )
 
 

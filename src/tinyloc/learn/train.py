@@ -47,7 +47,7 @@ from tinyloc.learn.streams import chunks
 from tinyloc.models import families
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig
+from tinyloc.models.config import ForestConfig, reads_statistics
 from tinyloc.models.scaling import InputScaling, Kind
 
 
@@ -159,7 +159,7 @@ class _Run:
         best = moment.trials[moment.best_trial]
         return Checkpoint(
             config=self.config,
-            scaling=InputScaling.fit(self.trials[moment.best_trial].scaling, windows),
+            scaling=self.fitted(self.trials[moment.best_trial].scaling),
             weights=moment.best,
             rooms=windows.rooms,
             access_points=windows.access_points,
@@ -177,11 +177,15 @@ class _Run:
             },
         )
 
+    def fitted(self, kind: Kind) -> InputScaling:
+        """The input scaling of that kind, fitted on what the model reads of the training windows."""
+        return InputScaling.fit(kind, self.sets.train, statistics=reads_statistics(self.config))
+
     def run_trial(self) -> None:
         """One candidate from one start, from wherever the moment stands to its end."""
         options, trial, start = self.options, self.moment.trial, self.moment.step
         candidate = self.trials[trial]
-        scaling = InputScaling.fit(candidate.scaling, self.sets.train)
+        scaling = self.fitted(candidate.scaling)
         torch.manual_seed(_seed(options.seed, trial))
         model = families.build(self.config, self.dropout)
         families.fit(model, self.sets.train.rssi)

@@ -29,7 +29,10 @@ from tinyloc.models.config import (
     TransformerConfig,
     carries_no_state,
     facts,
+    reads_statistics,
+    remembers_for_ever,
 )
+from tinyloc.models.running import columns
 from tinyloc.models.scaling import InputScaling
 
 FORMAT: Final = "tinyloc checkpoint"
@@ -80,12 +83,15 @@ class Checkpoint:
                 raise UsageError(f"weight {name!r} holds a value that is not finite")
         if len(self.rooms) != config.rooms or len(self.access_points) != config.access_points:
             raise UsageError("the names of rooms or access points are not as many as the model has")
-        if self.scaling.access_points != config.access_points:
+        statistics = reads_statistics(config)
+        if self.scaling.columns != columns(config.access_points, statistics):
             raise UsageError("the input scaling was fitted on another number of access points")
         if self.state not in get_args(State):
             raise UsageError(f"state {self.state!r} is neither 'reset' nor 'carried'")
         if self.state == "carried" and not config.stepwise:
             raise carries_no_state(config.family)
+        if self.state == "carried" and statistics:
+            raise remembers_for_ever()
         if self.window_steps < 1 or not self.seconds_per_step >= 0:
             raise UsageError("a window has at least one step and no negative seconds")
         if isinstance(config, TransformerConfig) and config.steps != self.window_steps:

@@ -2,6 +2,7 @@
 
 One frozen dataclass per family. Letters: P access points, K rooms, H model width, L layers, T steps of a
 window. Every family's weights, by name, stand in a table at the head of `families.py`.
+`statistics`: beside each sample the model reads what its window has said so far (`running.py`).
 `stepwise`: the family runs sample by sample with a state. `per_step`: it answers at every step of a window,
 not once for the window.
 """
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Final
 
 from tinyloc.errors import UsageError
 from tinyloc.models.motion import MOTION_AXES
+from tinyloc.models.running import columns
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -46,6 +48,7 @@ class MambaConfig:
     conv: int = 4
     rank: int = 0
     crf: bool = False
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         if type(self.hidden) is int and self.rank == 0:
@@ -64,8 +67,8 @@ class MambaConfig:
 
     def weight_shapes(self) -> Shapes:
         """Every weight's name and shape, in the order of the forward pass."""
-        P, K, H, E, N, R = self.access_points, self.rooms, self.hidden, self.inner, self.state, self.rank
-        shapes: Shapes = {"embed.weight": (H, P), "embed.bias": (H,)}
+        K, H, E, N, R = self.rooms, self.hidden, self.inner, self.state, self.rank
+        shapes = _linear("embed", H, columns(self.access_points, self.statistics))
         for i in range(self.layers):
             layer = {
                 "norm.weight": (H,),
@@ -101,6 +104,7 @@ class MdcsaConfig:
     layers: int = 1
     accelerometer: bool = False
     crf: bool = False
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         _check(self, "MDCSA")
@@ -120,7 +124,7 @@ class MdcsaConfig:
     def weight_shapes(self) -> Shapes:
         """Every weight's name and shape, in the order of the forward pass."""
         K, H, motion = self.rooms, self.hidden, self.accelerometer
-        shapes = _linear("embed", H, self.access_points)
+        shapes = _linear("embed", H, columns(self.access_points, self.statistics))
         shapes |= _linear("embed_motion", H, MOTION_AXES) if motion else {}
         for j, taps in enumerate(self.kernels):
             block = _conv("query", H, taps) | _conv("key", H, taps) | _norm("norm1", H)
@@ -152,6 +156,7 @@ class TransformerConfig:
     layers: int = 1
     heads: int = 2
     feedforward: int = 0
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         if type(self.hidden) is int and self.feedforward == 0:
@@ -170,7 +175,8 @@ class TransformerConfig:
     def weight_shapes(self) -> Shapes:
         """Every weight's name and shape, in the order of the forward pass."""
         H, F = self.hidden, self.feedforward
-        shapes = _linear("embed", H, self.access_points) | {"position": (self.steps, H)}
+        shapes = _linear("embed", H, columns(self.access_points, self.statistics))
+        shapes |= {"position": (self.steps, H)}
         for i in range(self.layers):
             layer = _norm("norm1", H)
             for part in ("q", "k", "v", "out"):
@@ -230,6 +236,7 @@ class MlpConfig:
     rooms: int
     hidden: int = 16
     layers: int = 1
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         _check(self, "the MLP")
@@ -242,7 +249,7 @@ class MlpConfig:
     def weight_shapes(self) -> Shapes:
         """Every weight's name and shape, in the order of the forward pass."""
         H = self.hidden
-        shapes = _linear("embed", H, self.access_points) | _norm("norm", H)
+        shapes = _linear("embed", H, columns(self.access_points, self.statistics)) | _norm("norm", H)
         for i in range(self.layers - 1):
             shapes |= _under(f"layers.{i}", _linear("linear", H, H) | _norm("norm", H))
         return shapes | _linear("head", self.rooms, H)
@@ -325,9 +332,9 @@ def no_network(family: str, what: str) -> UsageError:
 
 
 def facts(config: Config) -> dict[str, Any]:
-    """The fields for a file; a CRF is named only where there is one."""
+    """The fields for a file; a CRF and running statistics are named only where there are any."""
     fields = dataclasses.asdict(config)
-    return {name: value for name, value in fields.items() if name != "crf" or value}
+    return {name: value for name, value in fields.items() if name not in ("crf", "statistics") or value}
 
 
 def parameters(config: Config) -> int:
@@ -338,8 +345,8 @@ def parameters(config: Config) -> int:
 def parameters_paper(config: Config) -> int | None:
     """The count that arXiv 2412.09289 reports: with its CRF of K^2 transitions, K starts and K ends, whether
     `config` has one or not, and with the weights of each MDCSA block that signal strength alone never uses
-    (a second modality's convolutions, norm and context: (2 k + 4) H^2 + 4 H). None for a family that the
-    paper does not have.
+    (a second modality's convolutions, norm and context: (2 k + 4) H^2 + 4 H); without running statistics,
+    which the paper's models do not read. None for a family that the paper does not have.
     """
     crf = config.rooms**2 + 2 * config.rooms
     if isinstance(config, MdcsaConfig):
@@ -347,7 +354,7 @@ def parameters_paper(config: Config) -> int | None:
         blocks = sum(32 * H**2 + 12 * H + 4 * (taps * H**2 + H) + 4 * H for taps in config.kernels)
         return P * H + H + blocks + 3 * H**2 + H + 2 * H + K * H + K + crf
     if isinstance(config, MambaConfig):
-        return parameters(dataclasses.replace(config, crf=False)) + crf
+        return parameters(dataclasses.replace(config, crf=False, statistics=False)) + crf
     return None
 
 
@@ -355,10 +362,11 @@ def describe(config: Config) -> dict[str, Any]:
     """JSON-able facts about a shape: `family`, `size`, the config's fields, `parameters` and, None where the
     paper has no such family, `parameters_paper`.
     """
+    fields = dataclasses.asdict(config)
     return {
         "family": config.family,
         "size": config.name,
-        **dataclasses.asdict(config),
+        **{name: value for name, value in fields.items() if name != "statistics" or value},
         "parameters": parameters(config),
         "parameters_paper": parameters_paper(config),
     }
@@ -367,6 +375,27 @@ def describe(config: Config) -> dict[str, Any]:
 def reads_motion(config: Config) -> bool:
     """Whether a model of this shape reads an accelerometer beside the signals."""
     return isinstance(config, MdcsaConfig) and config.accelerometer
+
+
+def reads_statistics(config: Config) -> bool:
+    """Whether a model of this shape reads running statistics beside the samples: 3 P numbers a step."""
+    return not isinstance(config, StatnetConfig | ForestConfig) and config.statistics
+
+
+def no_statistics(family: str) -> UsageError:
+    """The error for running statistics asked of a family that reads a whole window's."""
+    return UsageError(
+        f"the family {family!r} reads the statistics of whole windows as it is",
+        hint="Leave statistics=true out, or take another family.",
+    )
+
+
+def remembers_for_ever() -> UsageError:
+    """The error for running statistics where no window ever begins."""
+    return UsageError(
+        "running statistics begin anew with each window: a carried state would keep its maximum for ever",
+        hint="Use the state 'reset', or leave statistics=true out.",
+    )
 
 
 def carries_no_state(family: str) -> UsageError:

@@ -1,6 +1,7 @@
 """Every family of networks behind one door: build one, put weights in, give it what it reads.
 
-The weights by name, as they stand in a checkpoint. P access points, K rooms, H width, T steps; float32;
+The weights by name, as they stand in a checkpoint. P access points (3 P numbers a step with running
+statistics: `running.py`), K rooms, H width, T steps; float32;
 `weight` of a linear layer is [out, in]; norms have `weight` and `bias` [H] and epsilon 1e-5.
 
 mamba
@@ -64,11 +65,13 @@ from tinyloc.models.config import (
     TransformerConfig,
     no_network,
     reads_motion,
+    reads_statistics,
 )
 from tinyloc.models.mamba import Mamba
 from tinyloc.models.mdcsa import Mdcsa
 from tinyloc.models.mlp import Mlp
 from tinyloc.models.motion import as_heard
+from tinyloc.models.running import running_statistics
 from tinyloc.models.scaling import InputScaling
 from tinyloc.models.statistics import window_statistics
 from tinyloc.models.statnet import Statnet
@@ -115,10 +118,12 @@ def inputs(
     acceleration: npt.NDArray[np.float32] | None = None,
 ) -> tuple[npt.NDArray[np.float32], ...]:
     """What a model of that shape is called on, for `rssi` [B, T, P] int8 dBm: the scaled signals [B, T, P],
-    or the statistics [B, 6 P] for a family that reads those; for a model with an accelerometer also the
-    `acceleration` [B, T, 3] in g, rounded as the device reads it. Raises UsageError where that is missing,
-    or T is not the model's.
+    [B, T, 3 P] with running statistics, or the statistics [B, 6 P] for a family that reads a whole window's;
+    for a model with an accelerometer also the `acceleration` [B, T, 3] in g, rounded as the device reads it.
+    Raises UsageError where that is missing, or T is not the model's.
     """
+    if reads_statistics(config):
+        rssi = running_statistics(rssi)
     if reads_motion(config):
         if acceleration is None:
             raise UsageError("this model reads an accelerometer, and the recording has none")

@@ -28,6 +28,7 @@ from torch.nn import functional
 from tinyloc.models.base import RoomModel
 from tinyloc.models.config import MambaConfig, parameters, parameters_paper
 from tinyloc.models.crf import Crf
+from tinyloc.models.running import columns
 from tinyloc.models.scan import scan_step, selective_scan
 
 __all__ = ["LayerState", "Mamba", "MambaConfig", "RMSNorm", "State", "parameters", "parameters_paper"]
@@ -119,7 +120,7 @@ class Mamba(RoomModel):
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
         self.config: MambaConfig = config
-        self.embed = nn.Linear(config.access_points, config.hidden)
+        self.embed = nn.Linear(columns(config.access_points, config.statistics), config.hidden)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = nn.Linear(config.hidden, config.rooms, bias=False)
         self.crf = Crf(config.rooms) if config.crf else None

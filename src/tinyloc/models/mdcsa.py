@@ -35,6 +35,7 @@ from tinyloc.models.base import RoomModel
 from tinyloc.models.config import MdcsaConfig
 from tinyloc.models.crf import Crf
 from tinyloc.models.motion import MOTION_AXES
+from tinyloc.models.running import columns
 from tinyloc.models.sinusoid import positions
 
 
@@ -110,7 +111,7 @@ class Mdcsa(RoomModel):
         self.config: MdcsaConfig = config
         self.dropout = dropout
         H, motion = config.hidden, config.accelerometer
-        self.embed = nn.Linear(config.access_points, H)
+        self.embed = nn.Linear(columns(config.access_points, config.statistics), H)
         self.embed_motion = nn.Linear(MOTION_AXES, H) if motion else None
         self.blocks = nn.ModuleList(Block(H, taps, dropout, motion) for taps in config.kernels)
         self.join = nn.Conv1d(H, H, 3, stride=config.layers)

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from tinyloc.models.base import RoomModel
 from tinyloc.models.config import MlpConfig
+from tinyloc.models.running import columns
 
 
 class Layer(nn.Module):
@@ -39,7 +40,7 @@ class Mlp(RoomModel):
         super().__init__()
         self.config: MlpConfig = config
         self.dropout = dropout
-        self.embed = nn.Linear(config.access_points, config.hidden)
+        self.embed = nn.Linear(columns(config.access_points, config.statistics), config.hidden)
         self.norm = nn.LayerNorm(config.hidden)
         self.layers = nn.ModuleList(Layer(config.hidden) for _ in range(config.layers - 1))
         self.head = nn.Linear(config.hidden, config.rooms)

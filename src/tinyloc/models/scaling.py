@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
+from tinyloc.models.running import running_statistics
 
 Kind = Literal["minmax", "zscore", "power"]
 
@@ -49,7 +50,7 @@ class InputScaling:
 
     `kind`: "minmax", "zscore" or "power". `table` [256] float32: dBm + 128 -> u (in dBm for the first two
     kinds, where every entry is a whole number; in 0..1 for "power"). `offset` [P] and `gain` [P] float32, in
-    the unit of u and its inverse.
+    the unit of u and its inverse; [3 P] for a model that reads running statistics (`running.py`).
     """
 
     kind: Kind
@@ -66,8 +67,8 @@ class InputScaling:
             raise UsageError("input scaling holds a value that is not finite")
 
     @property
-    def access_points(self) -> int:
-        """P, how many access points the scaling was fitted on."""
+    def columns(self) -> int:
+        """How many numbers of a step it was fitted on: P, or 3 P with running statistics."""
         return len(self.offset)
 
     @property
@@ -76,15 +77,17 @@ class InputScaling:
         return np.equal(self.gain, 0)
 
     @classmethod
-    def fit(cls, kind: Kind, windows: Windows) -> InputScaling:
+    def fit(cls, kind: Kind, windows: Windows, *, statistics: bool = False) -> InputScaling:
         """Fit a scaling on training windows, and on nothing else.
 
         minmax: all access points share one line from the fill (-120 dBm -> 0) to the strongest heard (-> 1).
         zscore: each access point by its own mean and standard deviation, "not heard" counted as 3 dB below
         the weakest signal of the set, so that a rarely heard one is not spread by a made-up -120.
         power: ((dBm + 104) / 104)^e, 0 for not heard: strong signals, which are near and sure, weigh most.
+        `statistics`: of the 3 P columns of `running_statistics`, for a model that reads those.
         """
-        rssi = windows.rssi.reshape(-1, windows.rssi.shape[-1])
+        read = running_statistics(windows.rssi) if statistics else windows.rssi
+        rssi = read.reshape(-1, read.shape[-1])
         heard_values = rssi[rssi != NOT_HEARD]
         heard = (rssi != NOT_HEARD).any(axis=0)
         weakest = int(heard_values.min(initial=0))
@@ -113,10 +116,10 @@ class InputScaling:
         return cls(kind, table, offset.astype(np.float32), gain.astype(np.float32))
 
     def apply(self, rssi: npt.NDArray[np.int8]) -> npt.NDArray[np.float32]:
-        """`rssi` [..., P] int8 dBm, -128 = not heard -> x [..., P] float32, no unit."""
+        """`rssi` [..., P], or [..., 3 P], int8 dBm, -128 = not heard -> x [..., P] float32, no unit."""
         if rssi.dtype != np.int8 or rssi.shape[-1:] != self.offset.shape:
             raise UsageError(
-                f"input scaling was fitted on int8 samples of {self.access_points} access points, "
+                f"input scaling was fitted on int8 samples of {self.columns} columns, "
                 f"not {rssi.dtype} of shape {rssi.shape}"
             )
         u = self.table[rssi.astype(np.int16) + 128]

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from tinyloc.models.base import RoomModel
 from tinyloc.models.config import TransformerConfig
+from tinyloc.models.running import columns
 
 
 class EncoderLayer(nn.Module):
@@ -67,7 +68,7 @@ class Transformer(RoomModel):
     def __init__(self, config: TransformerConfig, dropout: float = 0.0) -> None:
         super().__init__()
         self.config: TransformerConfig = config
-        self.embed = nn.Linear(config.access_points, config.hidden)
+        self.embed = nn.Linear(columns(config.access_points, config.statistics), config.hidden)
         self.position = nn.Parameter(0.02 * torch.randn(config.steps, config.hidden))
         self.layers = nn.ModuleList(EncoderLayer(config, dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden)

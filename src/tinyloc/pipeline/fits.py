@@ -24,7 +24,7 @@ from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fi
 from tinyloc.learn.options import TrainOptions, is_sparse, model_config, read
 from tinyloc.models import forest
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, ForestConfig, reads_motion
+from tinyloc.models.config import Config, ForestConfig, reads_motion, reads_statistics
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
@@ -62,7 +62,9 @@ def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
         }
     return Checkpoint(
         config,
-        InputScaling.fit("power" if is_sparse(train) else "minmax", train),
+        InputScaling.fit(
+            "power" if is_sparse(train) else "minmax", train, statistics=reads_statistics(config)
+        ),
         weights,
         train.rooms,
         train.access_points,

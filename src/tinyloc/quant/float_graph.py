@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.models.motion import MOTION_AXES, UNITS_PER_G
+from tinyloc.models.running import running_statistics
 from tinyloc.quant.operator import MOTION, SAMPLE
 from tinyloc.quant.tables import curve
 
@@ -28,6 +29,13 @@ class FloatOperator:
 
     name: str
     y: str
+
+
+@dataclass(frozen=True)
+class FloatRunning(FloatOperator):
+    """y [3 P] = x, the largest x of the window so far, its mean, in whole dBm (`models/running.py`)."""
+
+    x: str
 
 
 @dataclass(frozen=True)
@@ -182,6 +190,14 @@ class FloatGraph:
 def apply(operator: FloatOperator, values: Values, states: Values) -> Float:
     """One operator on the tensors in `values`."""
     raise TypeError(f"no floating-point form of {type(operator).__name__}")
+
+
+@apply.register
+def _(operator: FloatRunning, values: Values, states: Values) -> Float:
+    x = values[operator.x][:, None]
+    heard = np.concatenate([states.get(operator.name, x[:, :0]), x], axis=1)
+    states[operator.name] = heard
+    return running_statistics(heard.astype(np.int8))[:, -1].astype(np.float64)
 
 
 @apply.register

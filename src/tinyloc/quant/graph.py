@@ -26,6 +26,7 @@ from tinyloc.quant.operators import (
     Multiply,
     Relu,
     RmsNorm,
+    Running,
     Scan,
 )
 from tinyloc.quant.window_operators import (
@@ -73,6 +74,7 @@ __all__ = [
     "Position",
     "Relu",
     "RmsNorm",
+    "Running",
     "Scan",
     "Standardise",
     "State",
@@ -94,7 +96,7 @@ MOST_ELEMENTS = 65535
 OPERATORS: dict[str, type[Operator]] = {
     kind.__name__: kind
     for kind in (
-        *(Lookup, Curve, Linear, Embed, Relu, RmsNorm, DepthwiseConv, Scan, Multiply, Add),
+        *(Running, Lookup, Curve, Linear, Embed, Relu, RmsNorm, DepthwiseConv, Scan, Multiply, Add),
         *(Collect, Position, LayerNorm, Attention, MeanRows, LastRow, Conv, Interleave),
         *(Viterbi, Statistics, Standardise, Forest),
         *(Filter, FixedLag),

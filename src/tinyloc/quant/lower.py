@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.running import FEATURES
 from tinyloc.quant import mamba, window_families
 from tinyloc.quant.calibrate import Ranges, best_clip, calibrate
 from tinyloc.quant.float_graph import (
@@ -30,6 +31,7 @@ from tinyloc.quant.float_graph import (
     FloatMultiply,
     FloatOperator,
     FloatRmsNorm,
+    FloatRunning,
     FloatScan,
 )
 from tinyloc.quant.float_window import (
@@ -55,6 +57,7 @@ from tinyloc.quant.graph import (
     Operator,
     Relu,
     RmsNorm,
+    Running,
     Scan,
     Tensor,
     motion_tensor,
@@ -292,6 +295,13 @@ class Lowering:
 def lower_operator(operator: FloatOperator, to: Lowering) -> Operator:
     """One float operator as its integer operator; registers the output tensor."""
     raise TypeError(f"no integer form of {type(operator).__name__}")
+
+
+@lower_operator.register
+def _(operator: FloatRunning, to: Lowering) -> Operator:
+    x = to.tensors[operator.x]
+    y = to.tensors[operator.y] = Tensor(operator.y, FEATURES * x.size, 8, 127, x.scale)
+    return Running(operator.name, x.name, y.name)
 
 
 @lower_operator.register

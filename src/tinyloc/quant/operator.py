@@ -17,6 +17,7 @@ from tinyloc.errors import QuantisationError
 if TYPE_CHECKING:
     from tinyloc.quant.graph import Graph
 
+INT16_MAX = 2**15 - 1
 INT32_MAX = 2**31 - 1
 SAMPLE = "sample"
 """Name of the tensor that holds the radio's sample."""

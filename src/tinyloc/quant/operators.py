@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.models.running import FEATURES, MOST_HEARD
 from tinyloc.quant.operator import (
+    INT16_MAX,
     INT32_MAX,
     Operator,
     State,
@@ -50,6 +52,33 @@ class Unary(Operator):
     @property
     def output(self) -> str:
         return self.y
+
+
+@dataclass(frozen=True)
+class Running(Unary):
+    """What a window has said so far of each of P signals: y [3 P] int8 = x, then the largest x heard, then
+    the mean of what was heard, rounded to nearest, halves upward, of the first 256 (`models/running.py`).
+
+    -128 is "not heard", in x and, while there was nothing, in y. State: the largest [P] int8, the sum [P] and
+    the count [P] int16 of what the mean is of; the largest means nothing while the count is 0.
+    """
+
+    overwrites: ClassVar[tuple[str, ...]] = ()
+
+    def states(self, graph: Graph) -> tuple[State, ...]:
+        points = graph.tensor(self.x).size
+        return (
+            State(f"{self.name}_sum", points, 16),
+            State(f"{self.name}_count", points, 16),
+            State(f"{self.name}_max", points, 8),
+        )
+
+    def check(self, graph: Graph) -> None:
+        x, y = graph.tensor(self.x), graph.tensor(self.y)
+        good = (x.bits, y.bits, x.rows, y.rows, y.size) == (8, 8, 1, 1, FEATURES * x.size)
+        require(self, good and x.scale == y.scale, "turns an int8 vector into one of three times its size")
+        require(self, MOST_HEARD * 127 <= INT16_MAX, "sums more than 16 bits hold")
+        require(self, graph.state == "reset", "needs windows that begin")
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,12 @@ from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.streams import chunks
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import ForestConfig, no_network, reads_motion
+from tinyloc.models.running import running_statistics
 from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
 from tinyloc.quant.arithmetic import Ints
 from tinyloc.quant.calibrate import Ranges, calibrate
 from tinyloc.quant.float_graph import Float, FloatGraph, FloatOperator, FloatScan
-from tinyloc.quant.graph import Collect, DepthwiseConv, Graph, Operator, Scan
+from tinyloc.quant.graph import Collect, DepthwiseConv, Graph, Operator, Running, Scan
 from tinyloc.quant.graph import Tensor as Typed
 from tinyloc.quant.lower import Lowering, Precision, float_graph_of
 from tinyloc.quant.packing import WeightBits
@@ -284,6 +285,8 @@ def _integer_apply(
     """The operator's integers for all steps at once and, of a scan, its state after each [W, T, E, N]."""
     if isinstance(operator, Collect):
         return values[operator.x], None
+    if isinstance(operator, Running):
+        return running_statistics(values[operator.x].astype(np.int8)).astype(np.int64), None
     if not isinstance(operator, (DepthwiseConv, Scan)):
         return reference.apply(operator, values, {}), None
     inputs = {name: values[name] for name in operator.inputs}

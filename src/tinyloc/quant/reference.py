@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
+from tinyloc.models.running import MOST_HEARD
+from tinyloc.models.scaling import NOT_HEARD
 from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
 from tinyloc.quant.decision_reference import DecisionOperators
 from tinyloc.quant.graph import (
@@ -35,8 +37,10 @@ from tinyloc.quant.graph import (
     Operator,
     Relu,
     RmsNorm,
+    Running,
     Scan,
 )
+from tinyloc.quant.operator import INT16_MAX
 from tinyloc.quant.window_reference import WindowOperators
 
 
@@ -112,7 +116,7 @@ class Reference(WindowOperators, DecisionOperators):
         method = getattr(self, f"_{type(operator).__name__.lower()}")
         result = method(operator, values, states)
         limit = self.graph.tensor(operator.output).limit
-        if self.checking and isinstance(operator, (Lookup, Collect)):
+        if self.checking and isinstance(operator, (Lookup, Collect, Running)):
             limit = self.graph.tensor(operator.output).magnitude
         if self.checking and np.abs(result).max(initial=0) > limit:
             raise QuantisationError(f"operator {operator.name!r} left its output's limit of {limit}")
@@ -126,6 +130,22 @@ class Reference(WindowOperators, DecisionOperators):
         if self.checking and np.abs(value).max(initial=0) > INT32_MAX:
             raise QuantisationError(f"operator {operator.name!r} overflowed a 32-bit accumulator")
         return value
+
+    def _running(self, op: Running, values: dict[str, Ints], states: States) -> Ints:
+        x = values[op.x]
+        names = [f"{op.name}_{part}" for part in ("max", "sum", "count")]
+        largest, total, count = (states[name] for name in names)
+        heard = x != NOT_HEARD
+        largest = np.where(heard & ((count == 0) | (x > largest)), x, largest)
+        counted = heard & (count < MOST_HEARD)
+        total, count = total + np.where(counted, x, 0), count + counted
+        for name, value in zip(names, (largest, total, count), strict=True):
+            states[name] = value
+        if self.checking and np.abs(total).max(initial=0) > INT16_MAX:
+            raise QuantisationError(f"operator {op.name!r} overflowed its 16-bit sum")
+        mean = (2 * total + count) // np.maximum(2 * count, 1)
+        facts = [np.where(count > 0, fact, NOT_HEARD) for fact in (largest, mean)]
+        return np.concatenate([x, *facts], axis=-1)
 
     def _lookup(self, op: Lookup, values: dict[str, Ints], states: States) -> Ints:
         return op.table.astype(np.int64)[values[op.x] + 128]

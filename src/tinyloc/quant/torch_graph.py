@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tinyloc.errors import QuantisationError
+from tinyloc.models.running import running_statistics
 from tinyloc.models.statistics import window_statistics
 from tinyloc.quant.float_graph import (
     Float,
@@ -31,6 +32,7 @@ from tinyloc.quant.float_graph import (
     FloatMultiply,
     FloatOperator,
     FloatRmsNorm,
+    FloatRunning,
     FloatScan,
 )
 from tinyloc.quant.float_window import (
@@ -159,6 +161,12 @@ _CURVES: Final[dict[str, Callable[[Tensor], Tensor]]] = {
     "elu": functional.elu,
     "tanh": torch.tanh,
 }
+
+
+@torch_apply.register
+def _(operator: FloatRunning, own: Tensors, values: Tensors) -> Tensor:
+    x = values[operator.x]
+    return torch.tensor(running_statistics(x.detach().numpy().astype(np.int8)), dtype=x.dtype)
 
 
 @torch_apply.register

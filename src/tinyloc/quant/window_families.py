@@ -11,7 +11,14 @@ import math
 import numpy as np
 
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig, MdcsaConfig, MlpConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import (
+    ForestConfig,
+    MdcsaConfig,
+    MlpConfig,
+    StatnetConfig,
+    TransformerConfig,
+    reads_statistics,
+)
 from tinyloc.models.sinusoid import positions
 from tinyloc.quant.float_graph import (
     Float,
@@ -23,6 +30,7 @@ from tinyloc.quant.float_graph import (
     FloatLookup,
     FloatMultiply,
     FloatOperator,
+    FloatRunning,
 )
 from tinyloc.quant.float_window import (
     FloatAttention,
@@ -38,7 +46,7 @@ from tinyloc.quant.float_window import (
     FloatStatistics,
     FloatViterbi,
 )
-from tinyloc.quant.operator import MOTION
+from tinyloc.quant.operator import MOTION, SAMPLE
 
 EPSILON = 1e-5
 Weights = dict[str, Float]
@@ -52,6 +60,7 @@ def weights_of(checkpoint: Checkpoint) -> Weights:
 def embedding(checkpoint: Checkpoint, weights: Weights, y: str, factor: float = 1.0) -> list[FloatOperator]:
     """Sample to embedding, the input scaling folded in, all of it times `factor`.
 
+    With running statistics these come first, and the embedding reads them in the sample's place.
     Under the power law most access points of a sample are 0, and one operator looks them up and sums them.
     """
     scaling = checkpoint.scaling
@@ -59,10 +68,16 @@ def embedding(checkpoint: Checkpoint, weights: Weights, y: str, factor: float = 
     weight = weights["embed.weight"] * gain * factor
     bias = weights["embed.bias"] * factor - weight @ offset
     table = scaling.table.astype(np.float64)
+    first: list[FloatOperator] = []
+    read = SAMPLE
+    if reads_statistics(checkpoint.config):
+        read = "said"
+        first.append(FloatRunning("running", read, SAMPLE))
     if scaling.kind == "power":
-        return [FloatEmbed("embed", y, "sample", table, weight, bias)]
+        return [*first, FloatEmbed("embed", y, read, table, weight, bias)]
     return [
-        FloatLookup("lookup", "signal", "sample", table),
+        *first,
+        FloatLookup("lookup", "signal", read, table),
         FloatLinear("embed", y, "signal", weight, bias),
     ]
 

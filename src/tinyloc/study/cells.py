@@ -31,6 +31,7 @@ from tinyloc.errors import (
     TrainingError,
 )
 from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
+from tinyloc.learn.options import facts as train_facts
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
 from tinyloc.quant.graph import Graph
@@ -216,7 +217,7 @@ class _Shared:
         from tinyloc.learn.refit import refit
         from tinyloc.learn.train import train
 
-        facts = dataclasses.asdict(dataclasses.replace(options, refit=False))
+        facts = train_facts(dataclasses.replace(options, refit=False))
         about = {"source": "float", "options": facts}
         judged = self.kept(about, lambda: train(self.sets, options))
         if not options.refit:
@@ -358,7 +359,7 @@ def model_facts(model: Model) -> dict[str, Any]:
 
     One teacher stands as it did before there were ensembles, so that no name of a finished cell changes.
     """
-    facts = dataclasses.asdict(model)
+    facts = {**dataclasses.asdict(model), "train": train_facts(model.train)}
     teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
     teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
     return {"teacher": teacher} | {

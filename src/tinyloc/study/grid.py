@@ -74,6 +74,7 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
     "augmentation": Augmentation(),
     "crf": True,
     "refit": False,
+    "statistics": False,
 }
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}

@@ -119,7 +119,7 @@ class InputScaling:
         """`rssi` [..., P], or [..., 3 P], int8 dBm, -128 = not heard -> x [..., P] float32, no unit."""
         if rssi.dtype != np.int8 or rssi.shape[-1:] != self.offset.shape:
             raise UsageError(
-                f"input scaling was fitted on int8 samples of {self.columns} columns, "
+                f"input scaling was fitted on int8 samples of {self.columns} access points or columns, "
                 f"not {rssi.dtype} of shape {rssi.shape}"
             )
         u = self.table[rssi.astype(np.int16) + 128]

@@ -22,6 +22,7 @@ from tinyloc.device.tiers import Tier, find_tier
 from tinyloc.errors import BudgetError
 from tinyloc.learn.options import TrainOptions
 from tinyloc.pipeline import fits
+from tinyloc.quant import storage
 
 Change = Callable[[Table], Table]
 
@@ -406,7 +407,12 @@ def test_a_result_with_a_flipped_byte_is_read_or_refused(copy_of_run: Path, bit:
             b'\\"version\\": 9',
             ("checkpoint version 9", "version 1"),
         ),
-        ("model.tinyloc", b"TINYLOC\0\x01", b"TINYLOC\0\x09", ("version 9", "version 1")),
+        (
+            "model.tinyloc",
+            b"TINYLOC\0" + bytes([storage.VERSION]),
+            b"TINYLOC\0\x63",
+            ("version 99", f"version {storage.VERSION}"),
+        ),
         ("result.json", b'"version": 1', b'"version": 9', ("version 9",)),
         ("run.json", b'"version": 1', b'"version": 9', ("version 9", "version 1", "Remove it")),
     ],

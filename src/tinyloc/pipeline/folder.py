@@ -39,6 +39,11 @@ class RunFolder:
         return self.path / "chosen.safetensors"
 
     @property
+    def training_chosen(self) -> Path:
+        """What validation chose, while its refit is under way and `chosen` still that of the model before."""
+        return self.path / "training.chosen"
+
+    @property
     def training_state(self) -> Path:
         """Where an interrupted training goes on from."""
         return self.path / "training.state"

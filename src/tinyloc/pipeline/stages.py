@@ -62,8 +62,8 @@ def _forget_stale(folder: RunFolder, sets: WindowSets) -> None:
     folder.forget(folder.result, folder.page)
     plain = TrainOptions()
     if fingerprint(before, plain) != fingerprint(sets, plain):
-        folder.forget(folder.c_model, folder.integer_model, folder.training_state)
-        folder.forget(folder.checkpoint, folder.chosen)
+        folder.forget(folder.c_model, folder.integer_model, folder.checkpoint, folder.chosen)
+        folder.forget(folder.training_state, folder.training_chosen)
 
 
 def windows_of(folder: RunFolder) -> WindowSets:
@@ -104,7 +104,7 @@ def train(
         except ModelFileError:
             folder.note("train", None)  # cut or altered since: made anew
     if folder.read().get("interrupted", {}).get("fingerprint") != mark:
-        folder.forget(folder.training_state, folder.chosen)
+        folder.forget(folder.training_state, folder.training_chosen)
         folder.note("interrupted", {"fingerprint": mark})
     try:
         chosen = _chosen(folder, sets, options, progress)
@@ -125,10 +125,13 @@ def train(
         raise ModelFileError(error.message, hint="Remove it, and training starts anew.") from None
     folder.note("train", None)  # until the new model is there, the folder holds none of known origin
     folder.forget(folder.integer_model, folder.c_model, folder.result, folder.page)
+    folder.forget(folder.chosen)
     checkpoint.save(folder.checkpoint)
+    if options.refit:
+        chosen.save(folder.chosen)
     folder.note("train", {"fingerprint": mark, "options": dataclasses.asdict(options)})
     folder.note("interrupted", None)
-    folder.forget(folder.training_state)
+    folder.forget(folder.training_state, folder.training_chosen)
     return checkpoint, False
 
 
@@ -138,18 +141,16 @@ def _chosen(
     """What validation chooses: trained, or taken from where a refit was interrupted."""
     from tinyloc.learn.train import train as learn
 
-    if options.refit and folder.chosen.exists():
+    if options.refit and folder.training_chosen.exists():
         try:
-            return Checkpoint.load(folder.chosen)
+            return Checkpoint.load(folder.training_chosen)
         except ModelFileError:
-            folder.forget(folder.chosen, folder.training_state)
+            folder.forget(folder.training_chosen, folder.training_state)
     resume = folder.training_state if folder.training_state.exists() else None
     chosen = learn(sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress)
     if options.refit:
         folder.forget(folder.training_state)  # before the model: a state beside it is that of the refit
-        chosen.save(folder.chosen)
-    else:
-        folder.forget(folder.chosen)
+        chosen.save(folder.training_chosen)
     return chosen
 
 

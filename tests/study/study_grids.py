@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,9 @@ def write(folder: Path, text: str = TINY) -> Path:
 
 
 def start(folder: Path, grid: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
-    """A study as a program of its own, in a process group of its own."""
+    """A study as a program of its own, in a process group of its own, that hears Ctrl-C: what a shell starts in
+    the background ignores it, and so would all that it starts.
+    """
     script = folder / "study.py"
     script.write_text(PROGRAM)
     return subprocess.Popen(
@@ -57,6 +60,7 @@ def start(folder: Path, grid: Path, out: Path, jobs: int) -> subprocess.Popen[st
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -48,8 +48,8 @@ def write(folder: Path, text: str = TINY) -> Path:
 
 
 def start(folder: Path, grid: Path, out: Path, jobs: int) -> subprocess.Popen[str]:
-    """A study as a program of its own, in a process group of its own, that hears Ctrl-C: what a shell starts in
-    the background ignores it, and so would all that it starts.
+    """A study as a program of its own, in a process group of its own, that hears Ctrl-C: what a shell starts
+    in the background ignores it, and so would all that it starts.
     """
     script = folder / "study.py"
     script.write_text(PROGRAM)

@@ -381,7 +381,7 @@ def limited(size: int, *words: object) -> Done:
 @pytest.mark.parametrize(
     ("verb", "words", "name", "size"),
     [
-        ("train", (*TRAIN_SMALL, "--seed", "1", "--tune", "refit=false"), "model.safetensors", 4096),
+        ("train", (*TRAIN_SMALL, "--seed", "1"), "model.safetensors", 4096),
         ("emit", (), "tinyloc_model.c", 4096),
     ],
 )
@@ -399,7 +399,7 @@ def test_a_program_that_may_not_write_so_much(
 
 def test_a_choice_that_cannot_be_kept_leaves_the_model_before_it(copy_of_run: Path) -> None:
     before = {path.name: path.read_bytes() for path in copy_of_run.iterdir() if path.is_file()}
-    found = limited(4096, "train", copy_of_run, *TRAIN_SMALL, "--seed", "1")
+    found = limited(4096, "train", copy_of_run, *TRAIN_SMALL, "--seed", "1", "--tune", "refit=true")
     assert found.code == 2
     assert "training.chosen: could not be written (File too large)" in found.only_error
     assert left_behind(copy_of_run) == []

@@ -65,7 +65,7 @@ def test_the_folder_is_whole(finished: tuple[Path, Done]) -> None:
     folder = finished[0]
     kept = {path.name for path in folder.iterdir()}
     assert kept == {
-        "windows.npz", "model.safetensors", "chosen.safetensors", "model.tinyloc", "c", "build",
+        "windows.npz", "model.safetensors", "model.tinyloc", "c", "build",
         "result.json", "index.html", "run.json",
     }  # fmt: skip
     assert left_behind(folder) == []

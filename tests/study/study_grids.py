@@ -21,6 +21,7 @@ steps = 12
 evaluations = 2
 scaling = "minmax"
 augmentation = {}
+refit = true
 
 [[models]]
 family = "mamba"

@@ -154,7 +154,7 @@ class TrainOptions:
     accelerometer: bool = False
     crf: bool = False
     distil: Distil | None = None
-    refit: bool = True
+    refit: bool = False
     trees: int = ForestConfig.trees
     leaves: int = ForestConfig.leaves
     least_heard: float = 0.0

@@ -88,5 +88,5 @@ class Grid:
     board: str = "stm32l4"
     precision: Precision = "int16"
     tier: str = "auto"
-    refit: bool = True
+    refit: bool = False
     where: str = "the grid"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tinyloc.errors import TinylocError
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, Spread, beaten, lines, sets_of, winners
+from tinyloc.study.summary import KB, Line, Spread, beaten, lines, match, sets_of, tally, winners
 from tinyloc.study.table import load_rows
 
 HEAD: Final = (
@@ -19,8 +19,14 @@ HEAD: Final = (
 
 
 def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
-    """The tables and the winners of every data set. The same rows give the same text."""
-    parts = [_set(label, rows, about) for label in sets_of(rows)]
+    """The tables and the winners of every data set, and where the winners stand beside the paper's recipe and
+    the forest of 300. The same rows give the same text.
+    """
+    labels = sets_of(rows)
+    parts = [_set(label, rows, about) for label in labels]
+    said = tally([match(label, lines([row for row in rows if row.set == label])) for label in labels])
+    if said:
+        parts.append("\n".join([*said, ""]))
     return "\n".join(parts)
 
 

@@ -113,6 +113,7 @@ evaluations = 2
 scaling = "minmax"
 augmentation = {}
 class_weights = 0.5
+refit = true
 
 [[models]]
 family = "mamba"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from study_grids import TINY
 
+from tinyloc.data import load_windows
+from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.study import page, run_study, show
 from tinyloc.study.grid import read_grid
@@ -60,3 +63,25 @@ def test_the_key_is_read_and_checked() -> None:
     assert forced.models[1].decision == "filter"
     with pytest.raises(UsageError, match=r"models\[1\]\.decision: 'always'"):
         read_grid(GRID.replace('decision = "auto"', 'decision = "always"'), "grid")
+
+
+def test_a_layer_that_cannot_be_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = load_windows("house", minutes=11, rooms=4, access_points=4)
+
+    def single(windows: Windows) -> Windows:
+        short = dataclasses.replace(windows, rssi=windows.rssi[:, -1:], rooms_at=windows.rooms_at[:, -1:])
+        return dataclasses.replace(short, seconds_per_step=0.0)
+
+    parts = {name: single(getattr(tiny, name)) for name in ("train", "validation", "test")}
+    sets = dataclasses.replace(tiny, **parts)
+    monkeypatch.setattr("tinyloc.study.engine.load_windows", lambda *_, **__: sets)
+    grid = read_grid(
+        'sets = ["uji"]\nseeds = 1\ncompressions = ["integer"]\nbaselines = []\ntier = "pip"\n'
+        '[[models]]\nfamily = "mamba"\nsize = "H2L1"\ndecision = "filter"\n',
+        "grid",
+    )
+    with pytest.raises(UsageError, match=r'decision = "filter": single samples have no order in time'):
+        run_study(grid, tmp_path / "out", jobs=1)
+    assert not list((tmp_path / "out").glob("cells/*"))

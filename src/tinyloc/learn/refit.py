@@ -54,9 +54,8 @@ def refit(
 ) -> Checkpoint:
     """Train as `chosen` (what `train(sets, options)` gave) was trained, on training and validation windows.
 
-    It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen.
-    `targets`: a teacher's, for `merged(sets).train`. The
-    other arguments and errors are those of `train`.
+    It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen. `targets`:
+    a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
     """
     if isinstance(chosen.config, ForestConfig):
         return forest.regrow(sets.only(chosen.access_points), options, chosen)

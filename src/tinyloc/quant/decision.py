@@ -121,11 +121,13 @@ class Choice:
         }
 
 
-def impossible(graph: Graph, windows: Windows) -> str:
-    """Why these windows cannot have a decision layer, in a sentence; empty where they can."""
+def impossible(state: str, windows: Windows) -> str:
+    """Why a model of these windows, its `state` "reset" or "carried", cannot have a decision layer, in a
+    sentence; empty where it can.
+    """
     if windows.seconds_per_step <= 0:
         return "single samples have no order in time: no room can be held over them"
-    if graph.state == "carried" and hop_steps(windows) > graph.window_steps:
+    if state == "carried" and hop_steps(windows) > windows.steps:
         return "windows that stand apart are no stream: no room can be held over them"
     return ""
 
@@ -145,7 +147,7 @@ def choose(graph: Graph, sets: WindowSets, asked: Decision = "auto") -> Choice |
     windows = sets.validation
     if asked == "none":
         return None
-    reason = impossible(graph, windows)
+    reason = impossible(graph.state, windows)
     if reason:
         if asked == "filter":
             raise UsageError(f"--decision filter: {reason}", hint="Choose --decision none or auto.")

@@ -22,6 +22,7 @@ from tinyloc.data import load_windows, save_windows
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
+from tinyloc.quant.decision import impossible
 from tinyloc.study import baselines
 from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
 from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
@@ -99,9 +100,12 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
 
 
 def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
-    """Raise UsageError where a model cannot have that shape on these windows."""
+    """Raise UsageError where a model cannot have that shape, or its decision layer, on these windows."""
     try:
         model_config(model.train, sets.train)
+        reason = impossible(model.train.state, sets.validation) if model.decision == "filter" else ""
+        if reason:
+            raise UsageError(f'decision = "filter": {reason}', hint='Choose "none" or "auto".')
         for teacher in model.teachers:
             if not teacher.trees:
                 model_config(model.teacher_options(teacher), sets.train)

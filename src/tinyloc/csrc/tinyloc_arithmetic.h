@@ -4,9 +4,17 @@
 
 #include <stdint.h>
 
-/* Where constant tables live. On a chip whose `const` stays in RAM, define it before the first include. */
+/* Where constant tables and records live: a qualifier, so that a pointer to them bears it too and the compiler
+   refuses one that does not. On AVR `const` alone stays in RAM: there it is a named address space of GNU C
+   (-std=gnu99), read by LPM. */
 #ifndef TINYLOC_FLASH
+#if defined(__AVR__) && !defined(__FLASH)
+#error "on AVR compile with -std=gnu99 or later: else constant tables would take up the RAM"
+#elif defined(__AVR__)
+#define TINYLOC_FLASH const __flash
+#else
 #define TINYLOC_FLASH const
+#endif
 #endif
 
 /* Shifting a negative number right must keep its sign: C99 leaves that to the compiler, so we ask it. */
@@ -42,8 +50,8 @@ static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 #endif
 
 /* Tables, generated: their bytes are made in quant/tables.py alone. */
-extern const uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
-extern const uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
+extern TINYLOC_FLASH uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
+extern TINYLOC_FLASH uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
 
 /* r (Q15) and e with 1/sqrt(total) = r * 2^-15 * 2^-e. total 16..2^60. */
 int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e);

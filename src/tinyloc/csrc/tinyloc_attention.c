@@ -10,7 +10,7 @@ static int32_t reciprocal(uint32_t total, uint8_t *e)
         length++;
     }
     const uint32_t mantissa = length <= 16 ? total << (16 - length) : total >> (length - 16);
-    const uint16_t *point = tinyloc_reciprocal_table + ((mantissa >> 10) - 64U);
+    TINYLOC_FLASH uint16_t *point = tinyloc_reciprocal_table + ((mantissa >> 10) - 64U);
     const uint32_t rest = mantissa & 1023U;
     const uint32_t fall = (uint32_t)point[0] - point[1];
     *e = length;
@@ -27,7 +27,7 @@ static int32_t dot(const int16_t *a, const int16_t *b, uint16_t count)
 }
 
 /* Scores in, shares of 2^15 out. */
-static void softmax(const tinyloc_attention *op, int32_t *p)
+static void softmax(TINYLOC_FLASH tinyloc_attention *op, int32_t *p)
 {
     const uint16_t others = op->others;
     int32_t largest = p[0];
@@ -51,7 +51,7 @@ static void softmax(const tinyloc_attention *op, int32_t *p)
     }
 }
 
-void tinyloc_attention_16(const tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,
+void tinyloc_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,
                           const int16_t *v, int16_t *y)
 {
     const uint16_t size = op->size, others = op->others;

@@ -4,9 +4,9 @@
 /* One channel: the past moves up by one and is summed on the way. Four taps, Mamba's own number, are written
    out; the loop is for any other. */
 #define TINYLOC_CONV(name, value_t)                                                                            \
-    void name(const tinyloc_conv *op, value_t *past, const value_t *x, value_t *y)                             \
+    void name(TINYLOC_FLASH tinyloc_conv *op, value_t *past, const value_t *x, value_t *y)                     \
     {                                                                                                          \
-        const int8_t *weight = op->weight;                                                                     \
+        TINYLOC_FLASH int8_t *weight = op->weight;                                                             \
         const uint16_t kept = (uint16_t)(op->taps - 1), channels = op->channels;                               \
         const int16_t limit = op->limit;                                                                       \
         for (uint16_t channel = 0; channel < channels; channel++) {                                            \

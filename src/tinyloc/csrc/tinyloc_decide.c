@@ -14,7 +14,7 @@ static void take_off_largest(int32_t *d, uint16_t rooms)
     }
 }
 
-void tinyloc_viterbi_16(const tinyloc_viterbi *op, int32_t *scratch, const int16_t *x, int16_t *y)
+void tinyloc_viterbi_16(TINYLOC_FLASH tinyloc_viterbi *op, int32_t *scratch, const int16_t *x, int16_t *y)
 {
     const uint16_t rooms = op->rooms;
     int32_t *d = scratch, *next = scratch + rooms;
@@ -25,7 +25,7 @@ void tinyloc_viterbi_16(const tinyloc_viterbi *op, int32_t *scratch, const int16
     for (uint16_t row = 1; row < op->rows; row++) {
         x += rooms;
         for (uint16_t k = 0; k < rooms; k++) {
-            const int16_t *way = op->transitions + k;
+            TINYLOC_FLASH int16_t *way = op->transitions + k;
             int32_t best = d[0] + way[0];
             for (uint16_t j = 1; j < rooms; j++) {
                 way += rooms;

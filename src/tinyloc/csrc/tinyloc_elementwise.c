@@ -8,7 +8,7 @@ int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
 }
 
 #define TINYLOC_LOOKUP(name, y_t)                                                                              \
-    void name(const y_t *table, uint16_t size, const int8_t *x, y_t *y)                                        \
+    void name(TINYLOC_FLASH y_t *table, uint16_t size, const int8_t *x, y_t *y)                                \
     {                                                                                                          \
         for (uint16_t i = 0; i < size; i++) {                                                                  \
             y[i] = table[(int16_t)x[i] + 128];                                                                 \
@@ -18,11 +18,11 @@ int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
 TINYLOC_LOOKUP(tinyloc_lookup_8, int8_t)
 TINYLOC_LOOKUP(tinyloc_lookup_16, int16_t)
 
-void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
+void tinyloc_curve(TINYLOC_FLASH int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
 {
     for (uint16_t i = 0; i < size; i++) {
         const int32_t value = x[i];
-        const int16_t *point = table + ((value >> 8) + 128);
+        TINYLOC_FLASH int16_t *point = table + ((value >> 8) + 128);
         const int32_t rest = value & 255;
         const int32_t rise = (int32_t)point[1] - point[0];
         y[i] = (int16_t)(point[0] + ((rise * rest + 128) >> 8));
@@ -37,18 +37,18 @@ void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
 }
 
 #define TINYLOC_MULTIPLY(name, narrow_t)                                                                       \
-    void name(const tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)                    \
+    void name(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)            \
     {                                                                                                          \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \
             const int32_t product = (int32_t)a[i] * b[i];                                                      \
-            y[i] = (narrow_t)tinyloc_requantise(product, op->multiplier, op->shift, op->limit);               \
+            y[i] = (narrow_t)tinyloc_requantise(product, op->multiplier, op->shift, op->limit);                \
         }                                                                                                      \
     }
 
 TINYLOC_MULTIPLY(tinyloc_multiply_16_16, int16_t)
 TINYLOC_MULTIPLY(tinyloc_multiply_8_8, int8_t)
 
-void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y)
+void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y)
 {
     const int64_t half = (int64_t)1 << (op->shift - 1);
     for (uint16_t i = 0; i < op->size; i++) {

@@ -1,9 +1,9 @@
 /* The first layer, straight from the sample: no copy of the signal is kept, and what was not heard costs nothing. */
 #include "tinyloc_kernels.h"
 
-void tinyloc_embed_16(const tinyloc_embed *op, int32_t *sums, const int8_t *x, int16_t *y)
+void tinyloc_embed_16(TINYLOC_FLASH tinyloc_embed *op, int32_t *sums, const int8_t *x, int16_t *y)
 {
-    const int8_t *weight = op->weight;
+    TINYLOC_FLASH int8_t *weight = op->weight;
     const uint16_t inputs = op->inputs, outputs = op->outputs;
     for (uint16_t o = 0; o < outputs; o++) {
         sums[o] = op->bias[o]; /* lowering proved that no input can make it overflow, in any order */

@@ -6,7 +6,7 @@
 #include "tinyloc_kernels.h"
 
 #define TINYLOC_FOREST(widths, signal_t)                                                                       \
-    void tinyloc_forest_##widths(const tinyloc_trees_##widths *op, const signal_t *x, int16_t *y)              \
+    void tinyloc_forest_##widths(TINYLOC_FLASH tinyloc_trees_##widths *op, const signal_t *x, int16_t *y)      \
     {                                                                                                          \
         uint32_t first = 0; /* the tree's first inner node; before it, one leaf more for each tree */          \
         for (uint16_t k = 0; k < op->rooms; k++) {                                                             \

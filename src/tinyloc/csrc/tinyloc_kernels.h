@@ -13,10 +13,10 @@
 /* Matrix [outputs][inputs] int8, row by row; one bias, multiplier and shift a row. For 16-bit inputs each whole
    group of four weights stands in the order 0, 2, 1, 3: the order in which Arm's DSP extension unpacks bytes. */
 typedef struct {
-    const int8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
     int16_t limit;
 } tinyloc_linear;
@@ -24,21 +24,21 @@ typedef struct {
 /* Table [256] int16, "not heard" first; matrix [inputs][outputs] int8, input by input; one bias, multiplier and
    shift an output. */
 typedef struct {
-    const int16_t *table;
-    const int8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int16_t *table;
+    TINYLOC_FLASH int8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
     int16_t limit;
 } tinyloc_embed;
 
 /* One filter [taps] int8 a channel, last tap newest. */
 typedef struct {
-    const int8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t channels, taps;
     int16_t limit;
 } tinyloc_conv;
@@ -53,8 +53,8 @@ typedef struct {
 
 /* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, bias within 2^29, gain_shift 1..29. */
 typedef struct {
-    const int16_t *gain;
-    const int32_t *bias;
+    TINYLOC_FLASH int16_t *gain;
+    TINYLOC_FLASH int32_t *bias;
     uint64_t epsilon;
     int32_t mean_multiplier;
     uint16_t rows, size;
@@ -65,8 +65,8 @@ typedef struct {
 
 /* decay [channels][states], never negative: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
 typedef struct {
-    const int16_t *decay;
-    const int32_t *skip;
+    TINYLOC_FLASH int16_t *decay;
+    TINYLOC_FLASH int32_t *skip;
     int32_t u_multiplier, y_multiplier;
     uint16_t channels, states;
     uint8_t decay_shift, u_shift, skip_shift, y_shift;
@@ -92,9 +92,9 @@ typedef struct {
    the width of the signal and of a feature's number. */
 #define TINYLOC_TREES(name, signal_t, feature_t)                                                               \
     typedef struct {                                                                                           \
-        const feature_t *feature;                                                                              \
-        const signal_t *threshold;                                                                             \
-        const uint8_t *left, *inner, *room;                                                                    \
+        TINYLOC_FLASH feature_t *feature;                                                                      \
+        TINYLOC_FLASH signal_t *threshold;                                                                     \
+        TINYLOC_FLASH uint8_t *left, *inner, *room;                                                            \
         uint16_t trees, rooms;                                                                                 \
     } name;
 
@@ -111,54 +111,54 @@ void tinyloc_running(uint16_t points, int8_t *largest, int16_t *total, int16_t *
                      int8_t *y);
 
 /* y[i] = table[x[i] + 128], table [256]. x and an int8 y may be the same vector. */
-void tinyloc_lookup_8(const int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
-void tinyloc_lookup_16(const int16_t *table, uint16_t size, const int8_t *x, int16_t *y);
+void tinyloc_lookup_8(TINYLOC_FLASH int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
+void tinyloc_lookup_16(TINYLOC_FLASH int16_t *table, uint16_t size, const int8_t *x, int16_t *y);
 
 /* y[i] = table [257] at x[i], between its points by a straight line. x and y may be the same vector. */
-void tinyloc_curve(const int16_t *table, uint16_t size, const int16_t *x, int16_t *y);
+void tinyloc_curve(TINYLOC_FLASH int16_t *table, uint16_t size, const int16_t *x, int16_t *y);
 
 /* y[o] = clamp(requantise(bias[o] + sum_i weight[o][i] * x[i])). x [inputs], y [outputs], apart. */
-void tinyloc_linear_8_16(const tinyloc_linear *op, const int8_t *x, int16_t *y);
-void tinyloc_linear_8_8(const tinyloc_linear *op, const int8_t *x, int8_t *y);
-void tinyloc_linear_16_16(const tinyloc_linear *op, const int16_t *x, int16_t *y);
-void tinyloc_linear_16_8(const tinyloc_linear *op, const int16_t *x, int8_t *y);
+void tinyloc_linear_8_16(TINYLOC_FLASH tinyloc_linear *op, const int8_t *x, int16_t *y);
+void tinyloc_linear_8_8(TINYLOC_FLASH tinyloc_linear *op, const int8_t *x, int8_t *y);
+void tinyloc_linear_16_16(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, int16_t *y);
+void tinyloc_linear_16_8(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, int8_t *y);
 
 /* y[o] = clamp(requantise(bias[o] + sum_i weight[i][o] * table[x[i] + 128])); sums [outputs] is scratch. */
-void tinyloc_embed_16(const tinyloc_embed *op, int32_t *sums, const int8_t *x, int16_t *y);
+void tinyloc_embed_16(TINYLOC_FLASH tinyloc_embed *op, int32_t *sums, const int8_t *x, int16_t *y);
 
 /* y = max(x, 0). x and y may be the same vector. */
 void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y);
 
 /* y = x / sqrt(mean(x^2) + epsilon). x and y may be the same vector. */
-void tinyloc_rms_norm_16_16(const tinyloc_rms_norm *op, const int16_t *x, int16_t *y);
-void tinyloc_rms_norm_16_8(const tinyloc_rms_norm *op, const int16_t *x, int8_t *y);
+void tinyloc_rms_norm_16_16(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, int16_t *y);
+void tinyloc_rms_norm_16_8(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, int8_t *y);
 
 /* y = (x - mean) / deviation * gain + bias, row by row. x and y may be the same. */
-void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
+void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
 
 /* Causal convolution; past [channels][taps - 1], oldest first, is read and moved on. x and y may be one. */
-void tinyloc_conv_16_16(const tinyloc_conv *op, int16_t *past, const int16_t *x, int16_t *y);
-void tinyloc_conv_8_8(const tinyloc_conv *op, int8_t *past, const int8_t *x, int8_t *y);
+void tinyloc_conv_16_16(TINYLOC_FLASH tinyloc_conv *op, int16_t *past, const int16_t *x, int16_t *y);
+void tinyloc_conv_8_8(TINYLOC_FLASH tinyloc_conv *op, int8_t *past, const int8_t *x, int8_t *y);
 
 /* The selective scan, one step; h [channels][states] is read and written. x, dt, y [channels] (y may be x or
    dt), b, c [states]; dt is never negative. */
-void tinyloc_scan_16(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,
-                     const int16_t *x, int16_t *y);
-void tinyloc_scan_8(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,
-                    const int8_t *x, int16_t *y);
+void tinyloc_scan_16(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,
+                     const int16_t *c, const int16_t *x, int16_t *y);
+void tinyloc_scan_8(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,
+                    const int16_t *c, const int8_t *x, int16_t *y);
 
 /* y = clamp(requantise(a * b)). y may be a or b where they are stored alike. */
-void tinyloc_multiply_16_16(const tinyloc_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);
-void tinyloc_multiply_8_8(const tinyloc_multiply *op, const int16_t *a, const int8_t *b, int8_t *y);
+void tinyloc_multiply_16_16(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);
+void tinyloc_multiply_8_8(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const int8_t *b, int8_t *y);
 
 /* y = clamp((a * a_multiplier + b * b_multiplier + half) >> shift). y may be a or b. */
-void tinyloc_add_16(const tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y);
+void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y);
 
 /* y[room] = how many trees vote for it. Lowering proved that every branch leads down. x and y apart. */
-void tinyloc_forest_8_8(const tinyloc_trees_8_8 *op, const int8_t *x, int16_t *y);
-void tinyloc_forest_8_16(const tinyloc_trees_8_16 *op, const int8_t *x, int16_t *y);
-void tinyloc_forest_16_8(const tinyloc_trees_16_8 *op, const int16_t *x, int16_t *y);
-void tinyloc_forest_16_16(const tinyloc_trees_16_16 *op, const int16_t *x, int16_t *y);
+void tinyloc_forest_8_8(TINYLOC_FLASH tinyloc_trees_8_8 *op, const int8_t *x, int16_t *y);
+void tinyloc_forest_8_16(TINYLOC_FLASH tinyloc_trees_8_16 *op, const int8_t *x, int16_t *y);
+void tinyloc_forest_16_8(TINYLOC_FLASH tinyloc_trees_16_8 *op, const int16_t *x, int16_t *y);
+void tinyloc_forest_16_16(TINYLOC_FLASH tinyloc_trees_16_16 *op, const int16_t *x, int16_t *y);
 
 /* The index of the largest score, the first of equals. size 1..255. */
 uint8_t tinyloc_highest(const int16_t *scores, uint8_t size);

@@ -1,7 +1,7 @@
 /* Layer normalisation: the mean off, then as root mean square normalisation, then a gain and a bias. */
 #include "tinyloc_kernels.h"
 
-void tinyloc_layer_norm_16(const tinyloc_layer_norm *op, const int16_t *x, int16_t *y)
+void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *x, int16_t *y)
 {
     const uint16_t size = op->size;
     const int32_t half_gain = (int32_t)1 << (op->gain_shift - 1);

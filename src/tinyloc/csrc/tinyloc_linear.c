@@ -2,9 +2,9 @@
 #include "tinyloc_kernels.h"
 
 #define TINYLOC_LINEAR_8(name, y_t)                                                                            \
-    void name(const tinyloc_linear *op, const int8_t *x, y_t *y)                                               \
+    void name(TINYLOC_FLASH tinyloc_linear *op, const int8_t *x, y_t *y)                                       \
     {                                                                                                          \
-        const int8_t *weight = op->weight;                                                                     \
+        TINYLOC_FLASH int8_t *weight = op->weight;                                                             \
         const uint16_t inputs = op->inputs, outputs = op->outputs;                                             \
         for (uint16_t o = 0; o < outputs; o++) {                                                               \
             int32_t sum = op->bias[o]; /* lowering proved that no input can make it overflow */                \
@@ -19,7 +19,7 @@ TINYLOC_LINEAR_8(tinyloc_linear_8_16, int16_t)
 TINYLOC_LINEAR_8(tinyloc_linear_8_8, int8_t)
 
 /* The last inputs % 4 products of a row, in their own order. */
-static inline int32_t tail(const int8_t *weight, const int16_t *x, uint16_t count, int32_t sum)
+static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t count, int32_t sum)
 {
     for (uint16_t i = 0; i < count; i++) {
         sum += (int32_t)weight[i] * x[i];
@@ -28,7 +28,7 @@ static inline int32_t tail(const int8_t *weight, const int16_t *x, uint16_t coun
 }
 
 /* One row; groups of four weights stand in the order 0, 2, 1, 3. */
-static int32_t row(const int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
+static int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
 {
     for (uint16_t group = inputs / 4; group != 0; group--, weight += 4, x += 4) {
         sum += (int32_t)weight[0] * x[0] + (int32_t)weight[2] * x[1];
@@ -46,11 +46,11 @@ static inline uint32_t word(const void *at)
 }
 
 /* Two rows at a time, so that each pair of inputs is loaded once for both; sums[0..1] go in and come out. */
-static inline void two_rows(const int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
+static inline void two_rows(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
 {
-    const int8_t *other = weight + inputs;
+    TINYLOC_FLASH int8_t *other = weight + inputs;
     int32_t first = sums[0], second = sums[1];
-    for (const int8_t *end = weight + (inputs & ~3U); weight != end; weight += 4, other += 4, x += 4) {
+    for (TINYLOC_FLASH int8_t *end = weight + (inputs & ~3U); weight != end; weight += 4, other += 4, x += 4) {
         const uint32_t w = word(weight), v = word(other), low = word(x), high = word(x + 2);
         first = tinyloc_dot2(tinyloc_bytes_0_2(w), low, first);
         second = tinyloc_dot2(tinyloc_bytes_0_2(v), low, second);
@@ -61,7 +61,7 @@ static inline void two_rows(const int8_t *weight, const int16_t *x, uint16_t inp
     sums[1] = tail(other, x, inputs % 4, second);
 }
 #else
-static inline void two_rows(const int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
+static inline void two_rows(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
 {
     sums[0] = row(weight, x, inputs, sums[0]);
     sums[1] = row(weight + inputs, x, inputs, sums[1]);
@@ -69,9 +69,9 @@ static inline void two_rows(const int8_t *weight, const int16_t *x, uint16_t inp
 #endif
 
 #define TINYLOC_LINEAR_16(name, y_t)                                                                           \
-    void name(const tinyloc_linear *op, const int16_t *x, y_t *y)                                              \
+    void name(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, y_t *y)                                      \
     {                                                                                                          \
-        const int8_t *weight = op->weight;                                                                     \
+        TINYLOC_FLASH int8_t *weight = op->weight;                                                             \
         const uint16_t inputs = op->inputs, outputs = op->outputs;                                             \
         const int16_t limit = op->limit;                                                                       \
         uint16_t o = 0;                                                                                        \

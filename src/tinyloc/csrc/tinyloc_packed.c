@@ -12,9 +12,9 @@ static inline int32_t odd(uint8_t pair)
 }
 
 #define TINYLOC_PACKED_LINEAR(name, x_t, y_t)                                                                  \
-    void name(const tinyloc_packed_linear *op, const x_t *x, y_t *y)                                           \
+    void name(TINYLOC_FLASH tinyloc_packed_linear *op, const x_t *x, y_t *y)                                   \
     {                                                                                                          \
-        const uint8_t *weight = op->weight;                                                                    \
+        TINYLOC_FLASH uint8_t *weight = op->weight;                                                            \
         const uint16_t inputs = op->inputs, outputs = op->outputs;                                             \
         for (uint16_t o = 0; o < outputs; o++) {                                                               \
             int32_t sum = op->bias[o]; /* lowering proved that no input can make it overflow */                \
@@ -34,9 +34,9 @@ TINYLOC_PACKED_LINEAR(tinyloc_packed_linear_8_8, int8_t, int8_t)
 TINYLOC_PACKED_LINEAR(tinyloc_packed_linear_16_16, int16_t, int16_t)
 TINYLOC_PACKED_LINEAR(tinyloc_packed_linear_16_8, int16_t, int8_t)
 
-void tinyloc_packed_embed_16(const tinyloc_packed_embed *op, int32_t *sums, const int8_t *x, int16_t *y)
+void tinyloc_packed_embed_16(TINYLOC_FLASH tinyloc_packed_embed *op, int32_t *sums, const int8_t *x, int16_t *y)
 {
-    const uint8_t *weight = op->weight;
+    TINYLOC_FLASH uint8_t *weight = op->weight;
     const uint16_t inputs = op->inputs, outputs = op->outputs, bytes = (uint16_t)((outputs + 1U) / 2);
     for (uint16_t o = 0; o < outputs; o++) {
         sums[o] = op->bias[o]; /* lowering proved that no input can make it overflow, in any order */
@@ -44,7 +44,7 @@ void tinyloc_packed_embed_16(const tinyloc_packed_embed *op, int32_t *sums, cons
     for (uint16_t i = 0; i < inputs; i++, weight += bytes) {
         const int32_t signal = op->table[(int16_t)x[i] + 128];
         if (signal != 0) {
-            const uint8_t *pair = weight;
+            TINYLOC_FLASH uint8_t *pair = weight;
             int32_t *sum = sums;
             for (uint16_t pairs = outputs / 2; pairs != 0; pairs--, pair++, sum += 2) {
                 sum[0] += even(*pair) * signal;

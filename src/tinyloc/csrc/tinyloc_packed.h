@@ -8,10 +8,10 @@
 
 /* Matrix [outputs][inputs], row by row; one bias, multiplier and shift a row. */
 typedef struct {
-    const uint8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH uint8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
     int16_t limit;
 } tinyloc_packed_linear;
@@ -19,22 +19,22 @@ typedef struct {
 /* Table [256] int16, "not heard" first; matrix [inputs][outputs], input by input; one bias, multiplier and shift
    an output. */
 typedef struct {
-    const int16_t *table;
-    const uint8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int16_t *table;
+    TINYLOC_FLASH uint8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
     int16_t limit;
 } tinyloc_packed_embed;
 
 /* As tinyloc_linear. x [inputs], y [outputs], apart. */
-void tinyloc_packed_linear_8_16(const tinyloc_packed_linear *op, const int8_t *x, int16_t *y);
-void tinyloc_packed_linear_8_8(const tinyloc_packed_linear *op, const int8_t *x, int8_t *y);
-void tinyloc_packed_linear_16_16(const tinyloc_packed_linear *op, const int16_t *x, int16_t *y);
-void tinyloc_packed_linear_16_8(const tinyloc_packed_linear *op, const int16_t *x, int8_t *y);
+void tinyloc_packed_linear_8_16(TINYLOC_FLASH tinyloc_packed_linear *op, const int8_t *x, int16_t *y);
+void tinyloc_packed_linear_8_8(TINYLOC_FLASH tinyloc_packed_linear *op, const int8_t *x, int8_t *y);
+void tinyloc_packed_linear_16_16(TINYLOC_FLASH tinyloc_packed_linear *op, const int16_t *x, int16_t *y);
+void tinyloc_packed_linear_16_8(TINYLOC_FLASH tinyloc_packed_linear *op, const int16_t *x, int8_t *y);
 
 /* As tinyloc_embed_16; sums [outputs] is scratch. */
-void tinyloc_packed_embed_16(const tinyloc_packed_embed *op, int32_t *sums, const int8_t *x, int16_t *y);
+void tinyloc_packed_embed_16(TINYLOC_FLASH tinyloc_packed_embed *op, int32_t *sums, const int8_t *x, int16_t *y);
 
 #endif

@@ -10,7 +10,7 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
     }
     const uint8_t power = (uint8_t)(2 * half);
     const uint32_t mantissa = (uint32_t)(power <= 30 ? total << (30 - power) : total >> (power - 30));
-    const uint16_t *point = tinyloc_rsqrt_table + ((mantissa >> 24) - 64U);
+    TINYLOC_FLASH uint16_t *point = tinyloc_rsqrt_table + ((mantissa >> 24) - 64U);
     const uint32_t rest = (mantissa >> 8) & 0xFFFFU;
     const uint32_t fall = (uint32_t)point[0] - point[1];
     *e = half;
@@ -18,7 +18,7 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
 }
 
 #define TINYLOC_RMS_NORM(name, y_t)                                                                            \
-    void name(const tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                            \
+    void name(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                    \
     {                                                                                                          \
         uint64_t total = op->epsilon;                                                                          \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \
@@ -29,7 +29,7 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
         const uint8_t shift = (uint8_t)(e + op->shift); /* 0..31, epsilon sees to the lower end */             \
         const int32_t half = (int32_t)(((uint32_t)1 << shift) >> 1);                                           \
         for (uint16_t i = 0; i < op->size; i++) {                                                              \
-            y[i] = (y_t)tinyloc_clamp(((int32_t)x[i] * root + half) >> shift, op->limit);                    \
+            y[i] = (y_t)tinyloc_clamp(((int32_t)x[i] * root + half) >> shift, op->limit);                      \
         }                                                                                                      \
     }
 

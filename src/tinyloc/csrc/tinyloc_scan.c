@@ -2,10 +2,10 @@
 #include "tinyloc_kernels.h"
 
 #define TINYLOC_SCAN(name, x_t)                                                                                \
-    void name(const tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c,       \
+    void name(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b, const int16_t *c, \
               const x_t *x, int16_t *y)                                                                        \
     {                                                                                                          \
-        const int16_t *decay = op->decay;                                                                      \
+        TINYLOC_FLASH int16_t *decay = op->decay;                                                              \
         const uint16_t channels = op->channels, states = op->states;                                           \
         const uint8_t decay_shift = op->decay_shift;                                                           \
         const int64_t half = (int64_t)1 << (op->y_shift - 1);                                                  \

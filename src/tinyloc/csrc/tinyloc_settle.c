@@ -5,14 +5,14 @@
 
 /* d moves on by one decision; where `before` is wanted it takes, for each room, the best room before it.
    Returns the room of the largest d, the first of equals. */
-static uint8_t forward(const tinyloc_filter *op, int16_t *d, uint8_t *before, int32_t *next, const int16_t *x)
+static uint8_t forward(TINYLOC_FLASH tinyloc_filter *op, int16_t *d, uint8_t *before, int32_t *next, const int16_t *x)
 {
     const uint16_t rooms = op->rooms;
     uint8_t room = 0;
     for (uint16_t k = 0; k < rooms; k++) {
         int32_t best = op->start[k];
         if (d[rooms] != 0) {
-            const int16_t *way = op->transitions + k;
+            TINYLOC_FLASH int16_t *way = op->transitions + k;
             uint8_t from = 0;
             best = (int32_t)d[0] + *way;
             for (uint16_t j = 1; j < rooms; j++) {
@@ -39,13 +39,13 @@ static uint8_t forward(const tinyloc_filter *op, int16_t *d, uint8_t *before, in
     return room;
 }
 
-void tinyloc_filter_16(const tinyloc_filter *op, int16_t *d, int32_t *scratch, const int16_t *x, int16_t *y)
+void tinyloc_filter_16(TINYLOC_FLASH tinyloc_filter *op, int16_t *d, int32_t *scratch, const int16_t *x, int16_t *y)
 {
     y[0] = (int16_t)(forward(op, d, 0, scratch, x) + 1);
     d[op->rooms] = 1;
 }
 
-void tinyloc_fixed_lag_16(const tinyloc_filter *op, int16_t *d, int8_t *before, int32_t *scratch,
+void tinyloc_fixed_lag_16(TINYLOC_FLASH tinyloc_filter *op, int16_t *d, int8_t *before, int32_t *scratch,
                           const int16_t *x, int16_t *y)
 {
     const uint16_t rooms = op->rooms, lag = op->lag;

@@ -6,9 +6,9 @@
 
 /* transitions [rooms][rooms] from, to; evidence = requantise(x - offset, multiplier, shift). */
 typedef struct {
-    const int16_t *transitions;
-    const int16_t *start;
-    const int16_t *offset;
+    TINYLOC_FLASH int16_t *transitions;
+    TINYLOC_FLASH int16_t *start;
+    TINYLOC_FLASH int16_t *offset;
     int32_t multiplier;
     uint16_t rooms;
     uint8_t shift, lag;
@@ -16,10 +16,10 @@ typedef struct {
 
 /* The best path's room, from the past alone. d [rooms + 2] lasts; scratch holds 4 bytes for each room.
    y[0] = 1 + the room. */
-void tinyloc_filter_16(const tinyloc_filter *op, int16_t *d, int32_t *scratch, const int16_t *x, int16_t *y);
+void tinyloc_filter_16(TINYLOC_FLASH tinyloc_filter *op, int16_t *d, int32_t *scratch, const int16_t *x, int16_t *y);
 
 /* The room `lag` decisions ago on the best path known now; before [lag][rooms] lasts too. */
-void tinyloc_fixed_lag_16(const tinyloc_filter *op, int16_t *d, int8_t *before, int32_t *scratch,
+void tinyloc_fixed_lag_16(TINYLOC_FLASH tinyloc_filter *op, int16_t *d, int8_t *before, int32_t *scratch,
                           const int16_t *x, int16_t *y);
 
 #endif

@@ -13,7 +13,7 @@
 TINYLOC_COLLECT(tinyloc_collect_16, int16_t)
 TINYLOC_COLLECT(tinyloc_collect_8, int8_t)
 
-void tinyloc_position(const int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y)
+void tinyloc_position(TINYLOC_FLASH int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y)
 {
     for (uint16_t i = 0; i < count; i++) {
         y[i] = tinyloc_clamp((int32_t)x[i] + table[i], limit);
@@ -40,7 +40,7 @@ void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y
     }
 }
 
-void tinyloc_rows_conv_16(const tinyloc_rows_conv *op, const int16_t *x, int16_t *y)
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, const int16_t *x, int16_t *y)
 {
     const uint16_t inputs = op->inputs, taps = op->taps;
     for (uint16_t row = 0; row < op->rows; row++) {
@@ -50,7 +50,7 @@ void tinyloc_rows_conv_16(const tinyloc_rows_conv *op, const int16_t *x, int16_t
         const int32_t beyond = oldest + taps - op->x_rows;
         const int32_t count = (taps - first - (beyond > 0 ? beyond : 0)) * inputs;
         const int16_t *seen = x + (oldest + first) * inputs;
-        const int8_t *weight = op->weight + first * inputs;
+        TINYLOC_FLASH int8_t *weight = op->weight + first * inputs;
         for (uint16_t o = 0; o < op->outputs; o++, weight += (uint32_t)taps * inputs) {
             int32_t sum = op->bias[o];
             for (int32_t i = 0; i < count; i++) {
@@ -74,7 +74,7 @@ void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const in
     }
 }
 
-void tinyloc_standardise_16(const tinyloc_standardise *op, const int16_t *x, int16_t *y)
+void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y)
 {
     for (uint16_t i = 0; i < op->size; i++) {
         const int32_t centred = (int32_t)x[i] - op->offset[i];

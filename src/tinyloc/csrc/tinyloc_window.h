@@ -16,27 +16,27 @@ typedef struct {
 
 /* weight [outputs][taps * inputs], tap by tap, oldest first. */
 typedef struct {
-    const int8_t *weight;
-    const int32_t *bias;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int8_t *weight;
+    TINYLOC_FLASH int32_t *bias;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t x_rows, rows, inputs, outputs, taps, stride, past;
     int16_t limit;
 } tinyloc_rows_conv;
 
 /* transitions [rooms][rooms] from, to. */
 typedef struct {
-    const int16_t *transitions;
-    const int16_t *start;
-    const int16_t *end;
+    TINYLOC_FLASH int16_t *transitions;
+    TINYLOC_FLASH int16_t *start;
+    TINYLOC_FLASH int16_t *end;
     uint16_t rows, rooms;
     int16_t limit;
 } tinyloc_viterbi;
 
 typedef struct {
-    const int16_t *offset;
-    const int32_t *multiplier;
-    const uint8_t *shift;
+    TINYLOC_FLASH int16_t *offset;
+    TINYLOC_FLASH int32_t *multiplier;
+    TINYLOC_FLASH uint8_t *shift;
     uint16_t size;
     int16_t limit;
 } tinyloc_standardise;
@@ -48,10 +48,10 @@ void tinyloc_collect_16(int16_t *rows, uint16_t at, uint16_t size, const int16_t
 void tinyloc_collect_8(int8_t *rows, uint16_t at, uint16_t size, const int8_t *x);
 
 /* y = clamp(x + table), count elements. x and y may be the same. */
-void tinyloc_position(const int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y);
+void tinyloc_position(TINYLOC_FLASH int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y);
 
 /* q, y [rows][size], k, v [others][size]; scratch holds 4 bytes for each of the others. y apart from all. */
-void tinyloc_attention_16(const tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,
+void tinyloc_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch, const int16_t *q, const int16_t *k,
                           const int16_t *v, int16_t *y);
 
 /* y = clamp(requantise(sum over rows)). */
@@ -62,21 +62,21 @@ void tinyloc_mean_rows(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t
 void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y);
 
 /* Convolution over rows; rows outside the window count as 0. */
-void tinyloc_rows_conv_16(const tinyloc_rows_conv *op, const int16_t *x, int16_t *y);
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, const int16_t *x, int16_t *y);
 
 /* y has a row of a, of b and of c in turn. */
 void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const int16_t *b, const int16_t *c,
                         int16_t *y);
 
 /* scratch holds 8 bytes for each room. */
-void tinyloc_viterbi_16(const tinyloc_viterbi *op, int32_t *scratch, const int16_t *x, int16_t *y);
+void tinyloc_viterbi_16(TINYLOC_FLASH tinyloc_viterbi *op, int32_t *scratch, const int16_t *x, int16_t *y);
 
 /* Six statistics of each point: y [6][points]. rows 1..256. */
 void tinyloc_statistics(uint16_t rows, uint16_t points, const int8_t *x, int16_t *y);
 
 /* y = clamp(requantise(x - offset)), each element by its own numbers. x and y may be the same. */
-void tinyloc_standardise_16(const tinyloc_standardise *op, const int16_t *x, int16_t *y);
+void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y);
 
-extern const uint16_t tinyloc_reciprocal_table[65]; /* 1 / (1 + i/64), Q15; generated */
+extern TINYLOC_FLASH uint16_t tinyloc_reciprocal_table[65]; /* 1 / (1 + i/64), Q15; generated */
 
 #endif

@@ -55,6 +55,26 @@ def test_a_family_goes_the_whole_way(
     assert result["f1_macro"]["device"] == result["f1_macro"]["integer"]
 
 
+def test_a_model_is_taught_and_trained_as_integers(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--data", recording, "--out", tmp_path / "run", "--hidden", "4", "--train-steps", "25"]
+    words += ["--scaling", "minmax", "--tune", "offset=0.2", "--tier", "pip", "--with", "hop=5"]
+    words += ["--teacher", "mamba H6L1", "--teacher", "forest", "--teaching", "soft", "--tau", "2"]
+    words += ["--qat-steps", "5", "--tune", "refit=true"]
+    code, _, err = call(capsys, *words)
+    assert code == 0, err
+    assert "taught by mamba H6L1, forest (soft)" in err
+    assert "trained as integers for 5 steps" in err
+    kept = sorted((tmp_path / "run" / "teachers").iterdir())
+    assert len(kept) == 2  # before and after the refit; a forest is grown anew each time
+    code, _, err = call(capsys, *words)
+    assert code == 0, err
+    assert "taken from this folder" in err
+    result = json.loads((tmp_path / "run" / "result.json").read_bytes())
+    assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
+
+
 @pytest.fixture(scope="module")
 def moved(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with an accelerometer that is shaken in one of the rooms."""

@@ -53,6 +53,22 @@ DecisionName = Annotated[
 WeightBitsNumber = Annotated[
     int, typer.Option("--weight-bits", help="Weights: 8 bits, or 4 in the larger matrices.")
 ]
+TeacherNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        metavar="WHO",
+        help='Who teaches: e.g. "mamba H32L1", forest, boosting. Several times: an ensemble.',
+    ),
+]
+TeachingKind = Annotated[
+    str, typer.Option("--teaching", help="How: paper (its rooms), soft, marginals (CRF) or features.")
+]
+Tau = Annotated[float, typer.Option(help="Temperature of --teaching soft.")]
+Alpha = Annotated[float, typer.Option(help="The teacher's share of the loss.")]
+QatSteps = Annotated[
+    int, typer.Option("--qat-steps", help="Updates of quantisation-aware training, e.g. 200 [0: none].")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="End with one line of JSON: result.json.")]
 
 TimeColumn = Annotated[str | None, typer.Option("--time", help="Own file: column with the time [time].")]
@@ -172,6 +188,24 @@ def decision_of(name: str) -> Any:
     from tinyloc.quant.decision import Decision
 
     return choice("decision", name, get_args(Decision))
+
+
+def lesson_of(teachers: list[str] | None, kind: str, tau: float, alpha: float) -> Any:
+    """Who teaches and how, or None where nobody does. Raises UsageError."""
+    from tinyloc.learn.lessons import read_lesson
+
+    if not teachers:
+        if kind != "paper" or tau != 1:
+            raise UsageError(f"--teaching {kind}: expected a teacher", hint='Add --teacher "mamba H32L1".')
+        return None
+    return read_lesson(teachers, kind, tau, alpha)
+
+
+def qat_steps_of(steps: int) -> int:
+    """The steps of --qat-steps. Raises UsageError."""
+    if steps < 0:
+        raise UsageError(f"--qat-steps {steps}: expected at least 0")
+    return steps
 
 
 def weight_bits_of(bits: int) -> Any:

@@ -10,6 +10,7 @@ import typer
 
 from tinyloc.cli.app import app
 from tinyloc.cli.options import (
+    Alpha,
     AsJson,
     BoardName,
     DataDir,
@@ -23,12 +24,16 @@ from tinyloc.cli.options import (
     Leaves,
     Out,
     PrecisionName,
+    QatSteps,
     Ram,
     Restarts,
     Scaling,
     SeedNumber,
     State,
     Steps,
+    Tau,
+    TeacherNames,
+    TeachingKind,
     Tests,
     TierName,
     Trees,
@@ -41,8 +46,10 @@ from tinyloc.cli.options import (
     data_options,
     decision_of,
     end,
+    lesson_of,
     limits_of,
     precision_of,
+    qat_steps_of,
     run_folder_of,
     say,
     tiers_of,
@@ -69,11 +76,16 @@ def run(
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
     weight_bits: WeightBitsNumber = 8,
+    qat_steps: QatSteps = 0,
     scaling: Scaling = "auto",
     state: State = "reset",
     train_steps: Steps = 0,
     restarts: Restarts = 1,
     tune: Tune = None,
+    teacher: TeacherNames = None,
+    teaching: TeachingKind = "paper",
+    tau: Tau = 1.0,
+    alpha: Alpha = 0.9,
     seed: SeedNumber = 0,
     seeds: Annotated[int, typer.Option(help="How many seeds to train; validation picks one.")] = 1,
     test_sessions: Tests = None,
@@ -114,6 +126,8 @@ def run(
         seeds,
         decision_of(decision),
         weight_bits_of(weight_bits),
+        lesson_of(teacher, teaching, tau, alpha),
+        qat_steps_of(qat_steps),
     )
     training = train_options(
         {
@@ -142,6 +156,10 @@ def train(
     restarts: Restarts = 1,
     seed: SeedNumber = 0,
     tune: Tune = None,
+    teacher: TeacherNames = None,
+    teaching: TeachingKind = "paper",
+    tau: Tau = 1.0,
+    alpha: Alpha = 0.9,
 ) -> None:
     """Train a model on the windows of a run folder. Ctrl-C keeps what was done; the same command goes on.
 
@@ -165,7 +183,7 @@ def train(
         },
         tune,
     )  # fmt: skip
-    Speaker().train(run_folder, sets, options)
+    Speaker().train(run_folder, sets, options, lesson_of(teacher, teaching, tau, alpha))
     say(f"{run_folder.checkpoint} is there; next: tinyloc quantise {folder}")
 
 
@@ -175,6 +193,7 @@ def quantise(
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
     weight_bits: WeightBitsNumber = 8,
+    qat_steps: QatSteps = 0,
 ) -> None:
     """Turn the trained model into integers, and say what that costs on validation."""
     from tinyloc.pipeline import stages
@@ -183,7 +202,8 @@ def quantise(
 
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
-    how = precision_of(precision), decision_of(decision), weight_bits_of(weight_bits)
+    bits, steps = weight_bits_of(weight_bits), qat_steps_of(qat_steps)
+    how = precision_of(precision), decision_of(decision), bits, steps
     found = stages.quantise(run_folder, sets, checkpoint, *how)
     say(quantised_line(found, checkpoint.family))
     for name, error in found.costliest:

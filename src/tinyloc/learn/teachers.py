@@ -223,14 +223,44 @@ def fit_or_load(
     A file that is damaged, or not of this data and these options, is trained and written anew, whole or not
     at all. Raises what `train` raises, and OutputError.
     """
-    path = cache_dir / f"teacher-{cache_key(sets, options)}.safetensors"
-    kept = _kept(path)
+    key = cache_key(sets, options)
+    kept = _kept(cache_dir / f"teacher-{key}.safetensors")
     wanted = json.loads(json.dumps(record(resolve(options, sets.train))))
     names = (sets.train.rooms, read(options, sets.train))
     if kept and kept.training.get("options") == wanted and (kept.rooms, kept.access_points) == names:
         return kept
-    fitted = train(sets, options, progress=progress)
+    return _resumed(cache_dir, key, lambda **going: train(sets, options, progress=progress, **going))
+
+
+def refit_or_load(
+    cache_dir: Path,
+    sets: WindowSets,
+    options: TrainOptions,
+    chosen: Checkpoint,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """The model that `refit(sets, options, chosen)` gives, kept and taken likewise; `chosen` as `fit_or_load`
+    gave it.
+    """
+    key = hashlib.sha256(f"{cache_key(sets, options)} refit of {digest(chosen)}".encode()).hexdigest()
+    kept = _kept(cache_dir / f"teacher-{key}.safetensors")
+    names = (chosen.rooms, chosen.access_points)
+    if kept and kept.training.get("refit") and (kept.rooms, kept.access_points) == names:
+        return kept
+    return _resumed(cache_dir, key, lambda **going: refit(sets, options, chosen, progress=progress, **going))
+
+
+def _resumed(cache_dir: Path, key: str, fit: Callable[..., Checkpoint]) -> Checkpoint:
+    """What `fit` gives, written into the cache; where its training was stopped it goes on from there."""
+    path, state = (cache_dir / f"teacher-{key}.{end}" for end in ("safetensors", "state"))
+    try:
+        fitted = fit(resume_from=state if state.exists() else None, interrupt_to=state)
+    except ModelFileError:
+        state.unlink(missing_ok=True)  # damaged: a cache starts anew
+        fitted = fit(interrupt_to=state)
     fitted.save(path)
+    state.unlink(missing_ok=True)
     return fitted
 
 

@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "training.state"
 
     @property
+    def teachers(self) -> Path:
+        """Models that taught the one of this folder, each by the digest of what decides it."""
+        return self.path / "teachers"
+
+    @property
     def integer_model(self) -> Path:
         """The integer model (`tinyloc quantise`)."""
         return self.path / "model.tinyloc"

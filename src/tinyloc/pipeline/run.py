@@ -17,6 +17,7 @@ from tinyloc import files
 from tinyloc.data.windows import WindowSets
 from tinyloc.device.tiers import Tier
 from tinyloc.judge import result as verdict
+from tinyloc.learn.lessons import Lesson
 from tinyloc.learn.options import TrainOptions
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters
@@ -43,6 +44,8 @@ class RunOptions:
     seeds: int = 1
     decision: Decision = "auto"
     weight_bits: WeightBits = 8
+    lesson: Lesson | None = None
+    qat_steps: int = 0
 
 
 class Speaker:
@@ -68,7 +71,9 @@ class Speaker:
         text.highlight_regex(r"WARNING: [^;]*", "bold red")
         self.console.print(text, soft_wrap=True)
 
-    def train(self, folder: RunFolder, sets: WindowSets, options: TrainOptions) -> Checkpoint:
+    def train(
+        self, folder: RunFolder, sets: WindowSets, options: TrainOptions, lesson: Lesson | None = None
+    ) -> Checkpoint:
         """The training stage, with a bar that moves at each evaluation."""
         start = time.perf_counter()
         columns = (
@@ -94,7 +99,7 @@ class Speaker:
                     score=f"validation macro-F1 {100 * now.best:.1f}",
                 )
 
-            checkpoint, taken = stages.train(folder, sets, options, progress)
+            checkpoint, taken = stages.train(folder, sets, options, progress, lesson)
         score = 100 * float(checkpoint.training["validation_macro_f1"])
         size = parameters(checkpoint.config)
         scaling = f"{checkpoint.scaling.kind} input, " if is_network(checkpoint.family) else ""
@@ -103,7 +108,9 @@ class Speaker:
             2,
             "train",
             f"{note}{checkpoint.family} {checkpoint.config.name}, {size:,} parameters, "
-            f"{scaling}seed {options.seed}, validation macro-F1 {score:.1f}"
+            f"{scaling}seed {options.seed}, "
+            + (f"taught by {lesson}, " if lesson else "")
+            + f"validation macro-F1 {score:.1f}"
             + (", then trained on validation windows too" if checkpoint.training.get("refit") else ""),
             time.perf_counter() - start,
         )
@@ -125,7 +132,8 @@ def quantised_line(found: stages.Quantised, family: str) -> str:
     """One line on what integers cost, loud where it is too much."""
     text = (
         f"{stages.precision_words(found, family)}; "
-        f"validation macro-F1 {100 * found.f1_float:.1f} float, {100 * found.f1_integer:.1f} integer"
+        + (f"trained as integers for {found.qat_steps:,} steps; " if found.qat_steps else "")
+        + f"validation macro-F1 {100 * found.f1_float:.1f} float, {100 * found.f1_integer:.1f} integer"
     )
     if found.decided:
         chosen, none = found.decision["chosen"], found.decision["candidates"][0]  # type: ignore[index]
@@ -158,9 +166,9 @@ def one_seed(
     folder: RunFolder, sets: WindowSets, options: TrainOptions, run: RunOptions, speaker: Speaker
 ) -> verdict.Result:
     """Train, quantise, emit, verify in `folder`, whose windows are there."""
-    checkpoint = speaker.train(folder, sets, options)
+    checkpoint = speaker.train(folder, sets, options, run.lesson)
     with speaker.stage(3, "quantise") as words:
-        how = run.precision, run.decision, run.weight_bits
+        how = run.precision, run.decision, run.weight_bits, run.qat_steps
         found = stages.quantise(folder, sets, checkpoint, *how)
         words.append(quantised_line(found, checkpoint.family))
     with speaker.stage(4, "emit") as words:

@@ -8,30 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from tinyloc import emit as emission
 from tinyloc.data import load_windows, load_windows_file, save_windows
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import WindowSets, merged
 from tinyloc.errors import ModelFileError, StoppedError, TinylocError, UsageError
+from tinyloc.learn.lessons import Lesson, Taught, teach
 from tinyloc.learn.options import TrainOptions, resolve
 from tinyloc.learn.state import fingerprint
-from tinyloc.learn.streams import chunks
 from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import is_network, reads_motion
+from tinyloc.models.config import is_network
 from tinyloc.pipeline.folder import RunFolder
+from tinyloc.pipeline.integers import integers
 from tinyloc.quant import decision, storage
 from tinyloc.quant.attribution import attribution
 from tinyloc.quant.graph import Graph
-from tinyloc.quant.lower import Precision, float_graph_of, lower
+from tinyloc.quant.lower import Precision
 from tinyloc.quant.packing import WeightBits
 from tinyloc.quant.replay import replay, samples_of
 
 LOUD_POINTS = 1.0
 """Points of macro-F1 on validation from which a loss by quantisation is reported loudly."""
-CARRIED_CALIBRATION_STEPS = 200
 
 
 def prepare(
@@ -86,16 +83,27 @@ def train(
     sets: WindowSets,
     options: TrainOptions,
     progress: Callable[[Any], None] | None = None,
+    lesson: Lesson | None = None,
 ) -> tuple[Checkpoint, bool]:
     """Train, or take what an earlier run with the same windows and options left; True where taken.
 
-    With `options.refit` the model is trained as validation chose, then once more on validation windows too;
-    the first is kept beside it, for all that is still to be chosen. An interrupted training leaves
-    `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
+    With a `lesson` its teachers are trained first, or taken from the folder's `teachers/`, and the model
+    learns from them too. With `options.refit` the model is trained as validation chose, then once more on
+    validation windows too; the first is kept beside it, for all that is still to be chosen. An interrupted
+    training leaves `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
     """
     from tinyloc.learn.refit import refit
 
-    mark = fingerprint(sets, resolve(options, sets.train)) + (" refit" if options.refit else "")
+    try:
+        taught = _taught(folder, sets, options, progress, lesson)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            "stopped while a teacher was trained; where that stood is kept",
+            hint="The same command goes on from there.",
+        ) from None
+    options = taught.options
+    mark = fingerprint(sets, resolve(options, sets.train), taught.targets)
+    mark += " refit" if options.refit else ""
     if folder.read().get("train", {}).get("fingerprint") == mark and folder.checkpoint.exists():
         try:
             if options.refit:
@@ -107,14 +115,15 @@ def train(
         folder.forget(folder.training_state, folder.training_chosen)
         folder.note("interrupted", {"fingerprint": mark})
     try:
-        chosen = _chosen(folder, sets, options, progress)
+        chosen = _chosen(folder, sets, taught, progress)
         checkpoint = chosen
         if options.refit:
             resume = folder.training_state if folder.training_state.exists() else None
             checkpoint = refit(
                 sets,
-                options,
+                taught.refit_options,
                 chosen,
+                targets=taught.refit_targets,
                 resume_from=resume,
                 interrupt_to=folder.training_state,
                 progress=progress,
@@ -135,19 +144,41 @@ def train(
     return checkpoint, False
 
 
+def _taught(
+    folder: RunFolder,
+    sets: WindowSets,
+    options: TrainOptions,
+    progress: Callable[[Any], None] | None,
+    lesson: Lesson | None,
+) -> Taught:
+    """What the teachers say, where there are any."""
+    if lesson is None:
+        return Taught(options, None, options, None)
+    options = dataclasses.replace(options, distil=lesson.about)  # refused before a teacher is trained
+    return teach(lesson, sets, options, folder.teachers, progress)
+
+
 def _chosen(
-    folder: RunFolder, sets: WindowSets, options: TrainOptions, progress: Callable[[Any], None] | None
+    folder: RunFolder, sets: WindowSets, taught: Taught, progress: Callable[[Any], None] | None
 ) -> Checkpoint:
     """What validation chooses: trained, or taken from where a refit was interrupted."""
     from tinyloc.learn.train import train as learn
 
+    options = taught.options
     if options.refit and folder.training_chosen.exists():
         try:
             return Checkpoint.load(folder.training_chosen)
         except ModelFileError:
             folder.forget(folder.training_chosen, folder.training_state)
     resume = folder.training_state if folder.training_state.exists() else None
-    chosen = learn(sets, options, resume_from=resume, interrupt_to=folder.training_state, progress=progress)
+    chosen = learn(
+        sets,
+        options,
+        targets=taught.targets,
+        resume_from=resume,
+        interrupt_to=folder.training_state,
+        progress=progress,
+    )
     if options.refit:
         folder.forget(folder.training_state)  # before the model: a state beside it is that of the refit
         chosen.save(folder.training_chosen)
@@ -167,7 +198,7 @@ def _stopped(folder: RunFolder) -> StoppedError:
 class Quantised:
     """What quantisation cost on validation: macro-F1 (0..1) of both forms; `costliest`: the operators whose
     integer form alone moves the scores most, with the error as a part of the scores' spread; `weight_bits`: 4
-    where any operator has such weights.
+    where any operator has such weights; `qat_steps` of quantisation-aware training before it.
     """
 
     precision: Precision
@@ -177,6 +208,7 @@ class Quantised:
     decision: dict[str, Any] | None = None
     """What validation said of decision layers (`Choice.to_json`); None where none was tried."""
     weight_bits: WeightBits = 8
+    qat_steps: int = 0
 
     @property
     def decided(self) -> str:
@@ -202,13 +234,6 @@ def precision_words(found: Quantised, family: str) -> str:
     return f"{weights} weights, {found.precision} activations"
 
 
-def calibration_windows(windows: Windows, checkpoint: Checkpoint) -> npt.NDArray[np.int8]:
-    """Training windows of samples for the ranges: long stretches where the state is carried."""
-    if checkpoint.state == "carried":
-        return chunks(windows, CARRIED_CALIBRATION_STEPS)[0]
-    return samples_of(windows, reads_motion(checkpoint.config))
-
-
 def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
     """Raise ModelFileError unless the windows have the model's rooms, and all access points that it reads."""
     points = set(graph.access_points) <= set(sets.train.access_points)
@@ -227,11 +252,14 @@ def quantise(
     precision: Precision,
     asked: decision.Decision = "auto",
     weight_bits: WeightBits = 8,
+    qat_steps: int = 0,
+    progress: Callable[[Any], None] | None = None,
 ) -> Quantised:
     """Lower the checkpoint to integers on training windows and measure on validation what that costs: on the
     model that validation chose, where the checkpoint itself has learned from validation.
 
-    `asked`: whether a decision layer is put behind it. Raises UsageError where it is and cannot be.
+    `asked`: whether a decision layer is put behind it. `qat_steps`: updates of quantisation-aware training
+    before that; `progress` is told of them. Raises UsageError where it cannot be done.
     """
     from tinyloc.learn.predict import predict
 
@@ -242,16 +270,19 @@ def quantise(
             hint="Train again in this folder.",
         )
     sets = sets.only(checkpoint.access_points)
-    calibrating = calibration_windows(sets.train, checkpoint)
-    graph = lower(checkpoint, calibrating, precision, weight_bits)
-    judged, chosen = graph, checkpoint
+    how: dict[str, Any] = {"qat_steps": qat_steps, "seed": int(checkpoint.training["options"].get("seed", 0))}
+    chosen = checkpoint
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
-        judged = lower(chosen, calibrating, precision, weight_bits)
+    floating, judged = integers(chosen, sets, precision, weight_bits, **how, progress=progress)
+    graph = judged
+    if chosen is not checkpoint:
+        how |= {"pick": False}
+        _, graph = integers(checkpoint, merged(sets), precision, weight_bits, **how, progress=progress)
     choice = decision.choose(judged, sets, asked)
     answered, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     floats = predict(chosen, sets.validation).argmax(axis=1)
-    costs = attribution(float_graph_of(chosen), judged, samples_of(sets.validation, graph.motion))
+    costs = attribution(floating, judged, samples_of(sets.validation, graph.motion))
     found = Quantised(
         precision,
         macro_f1(sets.validation.room, floats),
@@ -259,6 +290,7 @@ def quantise(
         tuple((cost.operator, cost.error) for cost in costs[:3]),
         None if choice is None else choice.to_json(),
         4 if judged.packed else 8,
+        qat_steps,
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)

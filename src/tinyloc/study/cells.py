@@ -31,6 +31,7 @@ from tinyloc.errors import (
     TrainingError,
 )
 from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
+from tinyloc.learn.lessons import TEACHER_SEED, Teacher
 from tinyloc.learn.options import facts as train_facts
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
@@ -38,7 +39,7 @@ from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, Compression, optional, part
-from tinyloc.study.entries import TEACHER_SEED, Model, Teacher
+from tinyloc.study.entries import Model
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, digest
 
@@ -255,28 +256,20 @@ class _Shared:
 
     def graph(self, checkpoint: Checkpoint, sets: WindowSets, how: Compression) -> Graph:
         """The integer graph, of the model as it is or trained on as integers: on `sets`, its own."""
-        from tinyloc.pipeline.stages import calibration_windows
-        from tinyloc.quant.calibrate import calibrate
-        from tinyloc.quant.lower import Lowering, float_graph_of, lower
+        from tinyloc.pipeline.integers import integers
 
-        train = sets.train.only(checkpoint.access_points)
-        precision, rssi = self.task.precision, calibration_windows(train, checkpoint)
-        if how.form == "integer":
-            return lower(checkpoint, rssi, precision, how.weight_bits)
-        from tinyloc.quant.qat import QatOptions
-
-        assert self.task.model is not None
-        ranges = calibrate(float_graph_of(checkpoint), rssi)
-        options = QatOptions(
-            steps=self.task.model.qat_steps,
-            seed=self.task.seed,
-            precision=precision,
-            weight_bits=how.weight_bits,
+        task = self.task
+        assert task.model is not None
+        _, graph = integers(
+            checkpoint,
+            sets,
+            task.precision,
+            how.weight_bits,
+            qat_steps=task.model.qat_steps if how.form == "qat" else 0,
+            seed=task.seed,
+            pick=sets is self.sets,
         )
-        if sets is not self.sets:  # nothing is left to choose by
-            options = dataclasses.replace(options, evaluations=1)
-        floats = part(how.form)(checkpoint, sets, options, ranges=ranges)
-        return Lowering(floats, ranges, precision, how.weight_bits).graph(checkpoint)
+        return graph
 
     def on_device(self, row: Row, chosen: Graph, graph: Graph) -> Row:
         """The integer graph: validation by the reference (of `chosen`, which has not learned from it), test

@@ -42,6 +42,7 @@ COMPRESSIONS: Final = {
     "integer": Compression("float", "integer"),
     "integer+distilled": Compression("distilled", "integer"),
     "qat": Compression("float", "qat"),
+    "qat+distilled": Compression("distilled", "qat"),
     "integer4": Compression("float", "integer", 4),
     "qat4": Compression("float", "qat", 4),
 }

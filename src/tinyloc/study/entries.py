@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from tinyloc.learn.lessons import Teacher
 from tinyloc.learn.options import Teaching, TrainOptions
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
-
-TREES: Final = ("forest", "boosting")
-"""Teachers that are no networks."""
-
-TEACHER_SEED: Final = 0
-"""One teacher for the students of all seeds."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +20,6 @@ class Set:
     name: str
     label: str
     options: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A `family` at one size; trees (`TREES`) have none."""
-
-    family: str
-    hidden: int = 0
-    layers: int = 0
-
-    @property
-    def trees(self) -> bool:
-        """Whether it is no network."""
-        return self.family in TREES
 
 
 @dataclass(frozen=True)
@@ -70,8 +51,7 @@ class Model:
 
     def teacher_options(self, teacher: Teacher) -> TrainOptions:
         """How one of its teachers is trained, where that is a network: as itself, but for the shape."""
-        shape = {"family": teacher.family, "hidden": teacher.hidden, "layers": teacher.layers}
-        return dataclasses.replace(self.train, **shape, seed=TEACHER_SEED)  # type: ignore[arg-type]
+        return teacher.options(self.train)
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,14 @@ from typing import Any, Final, get_args
 
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
+from tinyloc.learn.lessons import Teacher, read_size, read_teacher, teachers_known
 from tinyloc.learn.options import Augmentation, Teaching, TrainOptions
 from tinyloc.models.config import CONFIGS, ForestConfig, is_network
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
 from tinyloc.study.compressions import KNOWN, is_distilled
-from tinyloc.study.entries import TREES, Grid, Model, Set, Teacher
+from tinyloc.study.entries import Grid, Model, Set
 from tinyloc.study.paper import VARIANT
 from tinyloc.study.values import Values
 
@@ -291,10 +292,10 @@ class _Reader(Values):
         return found
 
     def size(self, key: str, value: Any) -> tuple[int, int]:
-        found = re.fullmatch(r"H([1-9]\d{0,3})(?:L([1-9]\d?))?", value) if isinstance(value, str) else None
+        found = read_size(value) if isinstance(value, str) else None
         if found is None:
             raise self.wrong(key, value, 'a size such as "H8L1" (width 8, 1 layer)')
-        return int(found[1]), int(found[2] or 1)
+        return found
 
     def trees(self, key: str, value: Any) -> dict[str, int]:
         """The shape of a forest."""
@@ -323,11 +324,7 @@ class _Reader(Values):
         return found
 
     def teacher(self, key: str, value: Any) -> Teacher:
-        family, _, size = value.partition(" ") if isinstance(value, str) else ("", "", "")
-        if family in TREES and not size:
-            return Teacher(family)
-        if family not in CONFIGS or not is_network(family):
-            networks = ", ".join(name for name in CONFIGS if is_network(name))
-            expected = f'a family and a size, such as "mamba H64L1" ({networks}), or forest, boosting'
-            raise self.wrong(key, value, expected)
-        return Teacher(family, *self.size(key, size))
+        found = read_teacher(value) if isinstance(value, str) else None
+        if found is None:
+            raise self.wrong(key, value, teachers_known())
+        return found

@@ -38,6 +38,42 @@ static inline uint32_t tinyloc_bytes_1_3(uint32_t four)
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(four));
     return pair;
 }
+/* Four bytes from anywhere: by this name it is one load, also where the C library is not there. */
+static inline uint32_t tinyloc_word(const void *at)
+{
+    uint32_t value;
+    __builtin_memcpy(&value, at, 4);
+    return value;
+}
+/* Products of signed halves, sum + low half * low half and so on, and a 32-bit number times a half, less 16 bits. */
+#define TINYLOC_HALVES(name, instruction)                                                                      \
+    static inline int32_t name(uint32_t a, uint32_t b, int32_t sum)                                            \
+    {                                                                                                          \
+        int32_t result;                                                                                        \
+        __asm__(instruction " %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));                      \
+        return result;                                                                                         \
+    }
+TINYLOC_HALVES(tinyloc_add_low_low, "smlabb")
+TINYLOC_HALVES(tinyloc_add_low_high, "smlabt")
+TINYLOC_HALVES(tinyloc_add_high_high, "smlatt")
+static inline int32_t tinyloc_mul_low(uint32_t a, uint32_t b)
+{
+    int32_t result;
+    __asm__("smulbb %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+static inline uint32_t tinyloc_scale_low(int32_t whole, uint32_t halves)
+{
+    uint32_t result;
+    __asm__("smulwb %0, %1, %2" : "=r"(result) : "r"(whole), "r"(halves));
+    return result;
+}
+static inline uint32_t tinyloc_scale_high(int32_t whole, uint32_t halves)
+{
+    uint32_t result;
+    __asm__("smulwt %0, %1, %2" : "=r"(result) : "r"(whole), "r"(halves));
+    return result;
+}
 /* sum + both products of signed halves. */
 static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 {

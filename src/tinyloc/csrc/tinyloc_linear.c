@@ -38,20 +38,14 @@ static int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inpu
 }
 
 #if TINYLOC_DSP
-static inline uint32_t word(const void *at)
-{
-    uint32_t value;
-    __builtin_memcpy(&value, at, 4); /* by this name it is one load, also where the C library is not there */
-    return value;
-}
-
 /* Two rows at a time, so that each pair of inputs is loaded once for both; sums[0..1] go in and come out. */
 static inline void two_rows(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
 {
     TINYLOC_FLASH int8_t *other = weight + inputs;
     int32_t first = sums[0], second = sums[1];
     for (TINYLOC_FLASH int8_t *end = weight + (inputs & ~3U); weight != end; weight += 4, other += 4, x += 4) {
-        const uint32_t w = word(weight), v = word(other), low = word(x), high = word(x + 2);
+        const uint32_t w = tinyloc_word(weight), v = tinyloc_word(other);
+        const uint32_t low = tinyloc_word(x), high = tinyloc_word(x + 2);
         first = tinyloc_dot2(tinyloc_bytes_0_2(w), low, first);
         second = tinyloc_dot2(tinyloc_bytes_0_2(v), low, second);
         first = tinyloc_dot2(tinyloc_bytes_1_3(w), high, first);

@@ -89,6 +89,20 @@ static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 extern TINYLOC_FLASH uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
 extern TINYLOC_FLASH uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */
 
+#if defined(__AVR_HAVE_MUL__) && !defined(TINYLOC_PLAIN)
+#define TINYLOC_AVR 1
+#include "tinyloc_avr.h"
+#else
+#define TINYLOC_AVR 0
+#endif
+
+/* No instruction makes 64 bits of two 32-bit numbers there: Armv6-M, AVR, MSP430. */
+#if (TINYLOC_AVR || defined(__ARM_ARCH_6M__) || defined(__MSP430__)) && !defined(TINYLOC_PLAIN)
+#define TINYLOC_NARROW 1
+#else
+#define TINYLOC_NARROW 0
+#endif
+
 /* r (Q15) and e with 1/sqrt(total) = r * 2^-15 * 2^-e. total 16..2^60. */
 int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e);
 
@@ -133,11 +147,23 @@ static inline int16_t tinyloc_clamp(int32_t value, int16_t limit)
 /* clamp(value >> shift) in 64 bits, the rare slow way: a call, so that it costs the fast paths no register. */
 int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit);
 
+#if TINYLOC_NARROW
+/* The same for a shift of 33 + `shift`, by products of 16 bits. */
+int16_t tinyloc_requantise_upper(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit);
+#endif
+
 /* clamp((value * multiplier + 2^(shift - 1)) >> shift) in 64 bits. multiplier 0..2^31-1, shift 1..62.
    From 33 on the half touches the upper word alone, so that word is all that is needed: the same bits. */
 static inline int16_t tinyloc_requantise(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit)
 {
+#if TINYLOC_NARROW
+    if (shift > 32) {
+        return tinyloc_requantise_upper(value, multiplier, (uint8_t)(shift - 33), limit);
+    }
     const int64_t product = (int64_t)value * multiplier;
+#else
+    const int64_t product = (int64_t)value * multiplier;
+#endif
     if (shift > 32) {
         const int32_t upper = (int32_t)(product >> 32);
         return tinyloc_clamp((upper + ((int32_t)1 << (shift - 33))) >> (shift - 32), limit);

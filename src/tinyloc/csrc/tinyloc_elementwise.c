@@ -7,6 +7,32 @@ int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
     return (int16_t)(shifted > limit ? limit : shifted < low ? low : shifted);
 }
 
+#if TINYLOC_NARROW
+/* The upper word of a * b, b never negative, by products of halves: none of the sums leaves its 32 bits. */
+static inline int32_t upper(int32_t a, int32_t b)
+{
+#if TINYLOC_AVR
+    return tinyloc_avr_upper(a, b);
+#else
+    const uint32_t a_low = (uint32_t)a & 0xFFFFU, b_low = (uint32_t)b & 0xFFFFU;
+    const int32_t a_high = a >> 16, b_high = b >> 16;
+    const uint32_t middle = a_low * (uint32_t)b_high + ((a_low * b_low) >> 16);
+    const int32_t other = a_high * (int32_t)b_low + (int32_t)(middle & 0xFFFFU);
+    return a_high * b_high + (int32_t)(middle >> 16) + (other >> 16);
+#endif
+}
+
+int16_t tinyloc_requantise_upper(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit)
+{
+    int32_t shifted = upper(value, multiplier);
+    if (shift >= 8) { /* a byte costs an 8-bit machine as little as a bit */
+        shifted >>= 8;
+        shift = (uint8_t)(shift - 8);
+    }
+    return tinyloc_clamp(((shifted >> shift) + 1) >> 1, limit);
+}
+#endif
+
 #define TINYLOC_LOOKUP(name, y_t)                                                                              \
     void name(TINYLOC_FLASH y_t *table, uint16_t size, const int8_t *x, y_t *y)                                \
     {                                                                                                          \

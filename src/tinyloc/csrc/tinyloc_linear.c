@@ -18,6 +18,7 @@
 TINYLOC_LINEAR_8(tinyloc_linear_8_16, int16_t)
 TINYLOC_LINEAR_8(tinyloc_linear_8_8, int8_t)
 
+#if !TINYLOC_AVR
 /* The last inputs % 4 products of a row, in their own order. */
 static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t count, int32_t sum)
 {
@@ -26,15 +27,20 @@ static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint1
     }
     return sum;
 }
+#endif
 
 /* One row; groups of four weights stand in the order 0, 2, 1, 3. */
 static int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
 {
+#if TINYLOC_AVR
+    return tinyloc_avr_dot(weight, x, inputs / 4, inputs % 4, sum);
+#else
     for (uint16_t group = inputs / 4; group != 0; group--, weight += 4, x += 4) {
         sum += (int32_t)weight[0] * x[0] + (int32_t)weight[2] * x[1];
         sum += (int32_t)weight[1] * x[2] + (int32_t)weight[3] * x[3];
     }
     return tail(weight, x, inputs % 4, sum);
+#endif
 }
 
 #if TINYLOC_DSP

@@ -50,6 +50,14 @@ static inline int32_t channel_states(TINYLOC_FLASH int16_t *decay, uint8_t decay
         read = tinyloc_dot2(next, tinyloc_word(c), read);
     }
 #endif
+#if TINYLOC_AVR
+    for (; b != end; b++, c++, h++, decay++) {
+        const int16_t keep = tinyloc_avr_keep((int16_t)step, *decay, decay_shift);
+        const int32_t in = tinyloc_avr_product((int16_t)u, *b) + 16384;
+        *h = tinyloc_avr_held(tinyloc_avr_product(*h, keep) + in);
+        read += tinyloc_avr_product(*h, *c);
+    }
+#endif
     for (; b != end; b++, c++, h++, decay++) {
         read = one_state((step * *decay) >> decay_shift, h, u * *b, *c, read);
     }

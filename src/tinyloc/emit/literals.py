@@ -17,7 +17,7 @@ _KEYWORDS = frozenset((
 ))  # fmt: skip
 
 
-TAKEN = frozenset(("arena", "memcpy", "memset", "result", "row", "sample", "state"))
+TAKEN = frozenset(("arena", "memcpy", "memmove", "memset", "result", "row", "sample", "state"))
 """Names that the templates use themselves."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinyloc.quant.graph import MOTION, SAMPLE, SETTLED, Collect, Graph
+from tinyloc.quant.graph import MOTION, SAMPLE, SETTLED, Collect, Extra, Graph
 
 ALIGNMENT = 4
 
@@ -41,9 +41,10 @@ def plan(graph: Graph) -> Plan:
     def root(name: str) -> str:
         return root(merged[name]) if name in merged else name
 
-    # rows that are collected lie in the state, the scores of a window and the settled room too
+    # rows that are collected lie in the state, the scores of a window and the settled room too; what is added
+    # to the answer lies there
     skipped = {SAMPLE, MOTION, SETTLED, graph.output} | {
-        op.output for op in graph.operators if isinstance(op, Collect)
+        op.output for op in graph.operators if isinstance(op, (Collect, Extra))
     }
     for position, operator in enumerate(graph.operators):
         if operator.output in skipped:

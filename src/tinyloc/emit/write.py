@@ -16,26 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc import __version__
-from tinyloc.emit import decision_operators, window_operators  # noqa: F401  (they register theirs)
+from tinyloc.emit import answer_operators, decision_operators, window_operators  # noqa: F401  (they register)
 from tinyloc.emit.literals import array, comment, identifier, integer
 from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
 from tinyloc.files import write_text
 from tinyloc.quant.graph import (
+    CLOCK,
     HELD,
     MOTION,
+    PROBABILITY,
     SAMPLE,
     SETTLED,
+    UNKNOWN,
     Collect,
     Conv,
     DepthwiseConv,
     Embed,
+    Extra,
     Forest,
     Graph,
     Linear,
     Operator,
     Running,
 )
+from tinyloc.quant.stream import answer_bytes, gap_steps
 from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
 WINDOW_FILES = ("tinyloc_window.h", "tinyloc_window.c", "tinyloc_attention.c", "tinyloc_decide.c")
@@ -44,6 +49,8 @@ DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
 """Kernels that only a decision layer needs."""
 PACKED_FILES = ("tinyloc_packed.h", "tinyloc_packed.c")
 """Kernels that only weights of 4 bits need."""
+ANSWER_FILES = ("tinyloc_answer.h", "tinyloc_answer.c")
+"""Kernels that only what is added to the answer needs."""
 RUNNING_FILES = ("tinyloc_running.c",)
 """Kernels that only running statistics need."""
 
@@ -55,6 +62,7 @@ class _Text:
     calls: list[str] = field(default_factory=list)
     window_calls: list[str] = field(default_factory=list)
     decision_calls: list[str] = field(default_factory=list)
+    answer_calls: list[str] = field(default_factory=list)
 
 
 def emit(graph: Graph, folder: Path) -> list[Path]:
@@ -75,7 +83,7 @@ def emit(graph: Graph, folder: Path) -> list[Path]:
     for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
         missing = (() if graph.windowed else WINDOW_FILES) + (() if graph.packed else PACKED_FILES)
         missing += () if graph.decision is not None else DECISION_FILES
-        missing += () if runs else RUNNING_FILES
+        missing += (() if runs else RUNNING_FILES) + (() if graph.extras else ANSWER_FILES)
         if source.name.endswith((".c", ".h")) and source.name not in missing:
             files[source.name] = source.read_text()
     paths = []
@@ -94,6 +102,7 @@ class Writer:
         self.windowed = graph.windowed
         self.late = False  # whether the operator at hand waits for a full window
         self.deciding = False  # whether it is the decision layer
+        self.adding = False  # whether it only adds to the answer
         self.table("tinyloc_exp2_table", EXP2, linkage="")
         self.table("tinyloc_rsqrt_table", RSQRT, linkage="")
         if self.windowed:
@@ -102,6 +111,7 @@ class Writer:
             identifier(operator.name)
             self.late = operator.output in self.windowed and not isinstance(operator, Collect)
             self.deciding = operator is graph.decision
+            self.adding = isinstance(operator, Extra)
             emit_operator(operator, self)
 
     def context(self) -> dict[str, Any]:
@@ -154,11 +164,33 @@ class Writer:
             "decision_calls": self.text.decision_calls,
             "decision": decision is not None,
             "first": decision.first if decision is not None else graph.window_steps,
-            "hop": decision.hop if decision is not None else graph.window_steps,
+            "hop": graph.period,
+            "streams": bool(graph.hop),
+            "answer_hop": graph.hop,
+            "clocked": any(kept.name == CLOCK for kept in graph.states()),
+            "begins": (HELD if self.windowed else CLOCK) if graph.begins_windows else "",
+            "slides": self._slides(),
+            "slides_always": graph.slides,
+            "answer_bytes": answer_bytes(graph),
+            "gap": gap_steps(graph),
+            "extras": [extra.output for extra in graph.extras],
+            "answer_calls": self.text.answer_calls,
             "lag": decision.lag if decision is not None else 0,
             "lasting": next((identifier(kept.name) for kept in graph.lasting()), ""),
             "settled": f"state->{SETTLED}",
         }
+
+    def _slides(self) -> list[str]:
+        """What moves the rows that the next window shares with this one to its beginning."""
+        if not self.graph.overlaps:
+            return []
+        lines = []
+        for operator in self.graph.operators:
+            if isinstance(operator, Collect):
+                rows, width = self.pointer(operator.output), self.graph.tensor(operator.output).size
+                hop = self.graph.period * width
+                lines.append(f"memmove({rows}, {rows} + {hop}, sizeof {rows} - {hop} * sizeof {rows}[0]);")
+        return lines
 
     def _tensors(self) -> list[str]:
         lines = []
@@ -178,6 +210,8 @@ class Writer:
             return "sample"
         if name == MOTION:
             return f"(sample + {len(self.graph.access_points)})"
+        if name in (PROBABILITY, UNKNOWN):
+            return f"result->{name}" if name == PROBABILITY else f"&result->{name}"
         if name == SETTLED:
             return f"state->{SETTLED}"
         if name == self.graph.output:
@@ -214,6 +248,8 @@ class Writer:
         calls = self.text.window_calls if self.late else self.text.calls
         if self.deciding:
             calls = self.text.decision_calls
+        if self.adding:
+            calls = self.text.answer_calls
         calls.append(f"{function}({', '.join(arguments)});")
 
     def row_by_row(self, function: str, record: str, x: str, y: str) -> None:

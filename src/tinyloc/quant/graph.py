@@ -14,6 +14,7 @@ import numpy as np
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.motion import LARGEST, MOTION_AXES, UNITS_PER_G
+from tinyloc.quant.answer_operators import PROBABILITY, UNKNOWN, Extra, Novelty, Probability
 from tinyloc.quant.decision_operators import Filter, FixedLag
 from tinyloc.quant.operator import INT32_MAX, MOTION, SAMPLE, Operator, State, Tensor
 from tinyloc.quant.operators import (
@@ -50,8 +51,10 @@ __all__ = [
     "INT32_MAX",
     "MOTION",
     "OPERATORS",
+    "PROBABILITY",
     "SAMPLE",
     "SETTLED",
+    "UNKNOWN",
     "Add",
     "Attention",
     "Collect",
@@ -59,6 +62,7 @@ __all__ = [
     "Curve",
     "DepthwiseConv",
     "Embed",
+    "Extra",
     "Filter",
     "FixedLag",
     "Forest",
@@ -70,8 +74,10 @@ __all__ = [
     "Lookup",
     "MeanRows",
     "Multiply",
+    "Novelty",
     "Operator",
     "Position",
+    "Probability",
     "Relu",
     "RmsNorm",
     "Running",
@@ -100,6 +106,7 @@ OPERATORS: dict[str, type[Operator]] = {
         *(Collect, Position, LayerNorm, Attention, MeanRows, LastRow, Conv, Interleave),
         *(Viterbi, Statistics, Standardise, Forest),
         *(Filter, FixedLag),
+        *(Probability, Novelty),
     )
 }
 
@@ -108,10 +115,13 @@ OPERATORS: dict[str, type[Operator]] = {
 class Graph:
     """An integer model: operators in order of execution, from the sample to the scores.
 
-    A decision layer, where there is one, is the last operator: see `decision`.
+    A decision layer, where there is one, is the last operator but for those that only add to the answer
+    (`extras`): see `decision`.
 
     `output` names the int16 tensor of K scores. `window_steps` T; `seconds_per_step` 0 where a window is one
     sample; `state` "reset" (a window starts from zeros) or "carried" (state runs on through a session).
+    `hop`: 0 where the caller begins each window; else the graph streams: its first answer after T samples,
+    then one every `hop`, without a call between (`quant/stream.py`).
     """
 
     family: str
@@ -124,6 +134,7 @@ class Graph:
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
     output: str
+    hop: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {tensor.name: tensor for tensor in self.tensors})
@@ -155,32 +166,66 @@ class Graph:
         """Names of the tensors that are there only when the window is full; empty for a graph of steps."""
         found: set[str] = set()
         for operator in self.operators:
-            if isinstance(operator, Collect) or found.intersection(operator.inputs):
+            late = isinstance(operator, Collect) or found.intersection(operator.inputs)
+            if late and not isinstance(operator, Extra):
                 found.add(operator.output)
         return frozenset(found)
 
     @property
+    def extras(self) -> tuple[Extra, ...]:
+        """What only adds to the answer, after every step."""
+        return tuple(operator for operator in self.operators if isinstance(operator, Extra))
+
+    @property
+    def slides(self) -> bool:
+        """Whether windows may overlap as the samples come: nothing but the collected rows begins with one."""
+        return bool(self.windowed) and not any(
+            operator.states(self)
+            for operator in self.operators
+            if not isinstance(operator, (Collect, Filter, Extra))
+        )
+
+    @property
+    def period(self) -> int:
+        """Steps from one full window to the next, where the caller does not begin one."""
+        return self.decision.hop if self.decision is not None else self.hop or self.window_steps
+
+    @property
     def decision(self) -> Filter | None:
         """The decision layer: it reads the scores of each window and holds a room until they move it."""
-        last = self.operators[-1] if self.operators else None
-        return last if isinstance(last, Filter) else None
+        plain = [operator for operator in self.operators if not isinstance(operator, Extra)]
+        return plain[-1] if plain and isinstance(plain[-1], Filter) else None
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it streams windows that share rows."""
+        return bool(self.windowed) and self.period < self.window_steps
+
+    @property
+    def begins_windows(self) -> bool:
+        """Whether it streams windows that cannot slide: it begins each itself, from zeros but for what is
+        held.
+        """
+        return bool(self.hop) and self.state == "reset" and not self.slides
 
     def states(self) -> Iterator[State]:
         """All that lasts from step to step, in order: first what a new window starts from zeros."""
         for operator in self.operators:
-            if operator is not self.decision:
+            if operator is not self.decision and not isinstance(operator, Extra):
                 yield from operator.states(self)
         if self.windowed:
             yield State(HELD, len(self.rooms), 16)
-        if self.windowed or self.decision is not None:
+        if self.windowed or self.decision is not None or (self.hop and self.state == "reset"):
             yield State(CLOCK, 1, 16)
         yield from self.lasting()
 
     def lasting(self) -> Iterator[State]:
-        """What outlives a window: the decision layer's."""
+        """What outlives a window: the decision layer's, and the extras'."""
         if self.decision is not None:
             yield from self.decision.states(self)
             yield State(SETTLED, 1, 16)
+        for extra in self.extras:
+            yield from extra.states(self)
 
     def check(self) -> Graph:
         """Prove shapes, order and the absence of overflow; return self. Raises QuantisationError."""
@@ -205,6 +250,7 @@ class Graph:
             raise QuantisationError("the scores are not one int16 per room, 255 rooms at most")
         if self.state not in ("reset", "carried") or self.window_steps < 1:
             raise QuantisationError(f"no window has {self.window_steps} steps and state {self.state!r}")
+        self._check_stream()
         written = {SAMPLE, MOTION} if self.motion else {SAMPLE}
         for operator in self.operators:
             missing = [name for name in operator.inputs if name not in written]
@@ -219,10 +265,32 @@ class Graph:
             raise QuantisationError("a graph of windows starts each from zeros and answers when it is full")
         for operator in self.operators:
             late = windowed.intersection(operator.inputs)
+            if isinstance(operator, Extra):
+                continue  # it reads what the answer holds
             if late and late != set(operator.inputs):
                 raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
         self._check_decision()
         return self
+
+    def _check_stream(self) -> None:
+        """Raise QuantisationError unless the graph can answer every `hop` samples, and extras come last."""
+        first = next((at for at, op in enumerate(self.operators) if isinstance(op, Extra)), None)
+        if first is not None and not all(isinstance(op, Extra) for op in self.operators[first:]):
+            raise QuantisationError("what only adds to the answer comes behind all other operators")
+        if self.hop == 0:
+            return
+        if self.state == "carried":
+            if self.hop != 1:
+                raise QuantisationError(
+                    "a model whose state is carried answers at every sample: its hop is 1"
+                )
+        elif not 1 <= self.hop <= self.window_steps or (self.hop != self.window_steps and not self.slides):
+            raise QuantisationError(
+                f"a hop of {self.hop} is impossible: this model begins every window of "
+                f"{self.window_steps} samples anew"
+                if not self.slides
+                else f"a hop of {self.hop} leaves a gap between windows of {self.window_steps} samples"
+            )
 
     def _check_decision(self) -> None:
         """Raise QuantisationError unless there is at most one decision layer, in its place and its time."""
@@ -235,7 +303,8 @@ class Graph:
             raise QuantisationError(f"a decision layer reads the scores and writes {SETTLED!r}")
         if self.seconds_per_step <= 0:
             raise QuantisationError("single samples have no order in time: no room can be held over them")
-        if self.state == "reset" and (found.first, found.hop) != (self.window_steps, self.window_steps):
+        times = self.window_steps, self.hop or self.window_steps
+        if self.state == "reset" and (found.first, found.hop) != times:
             raise QuantisationError("a decision layer decides at the last step of each window")
 
 

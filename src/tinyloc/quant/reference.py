@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tinyloc.errors import QuantisationError
 from tinyloc.models.running import MOST_HEARD
 from tinyloc.models.scaling import NOT_HEARD
+from tinyloc.quant.answer_reference import AnswerOperators
 from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
 from tinyloc.quant.decision_reference import DecisionOperators
 from tinyloc.quant.graph import (
@@ -30,6 +31,7 @@ from tinyloc.quant.graph import (
     Curve,
     DepthwiseConv,
     Embed,
+    Extra,
     Graph,
     Linear,
     Lookup,
@@ -43,14 +45,22 @@ from tinyloc.quant.graph import (
 from tinyloc.quant.operator import INT16_MAX
 from tinyloc.quant.window_reference import WindowOperators
 
+FRESH = "fresh"
+"""Name under which `Reference.answer` says whether the answer is new."""
 
-class Reference(WindowOperators, DecisionOperators):
+
+class Reference(WindowOperators, DecisionOperators, AnswerOperators):
     """Runs a graph. `check=True` asserts the width of every intermediate result (slower; for tests)."""
 
     def __init__(self, graph: Graph, *, check: bool = False) -> None:
         self.graph = graph.check()
         self.windowed = self.graph.windowed
         self.checking = check
+        # a streaming graph that cannot slide begins each window itself, from zeros but for what is held
+        self.begins_windows = bool(graph.hop) and graph.state == "reset" and not graph.slides
+        self.overlaps = self.graph.slides and self.graph.period < self.graph.window_steps
+        outlives = {HELD, CLOCK, *(kept.name for kept in graph.lasting())}
+        self.of_window = [kept.name for kept in graph.states() if kept.name not in outlives]
 
     def initial_state(self, windows: int) -> States:
         """Zeros for every operator that keeps something: name -> [windows, size]."""
@@ -67,27 +77,42 @@ class Reference(WindowOperators, DecisionOperators):
 
         A graph that reads an accelerometer takes [W, P + 3]. Raises QuantisationError for another width.
         """
+        return self.answer(sample, states)[self.graph.output].astype(np.int16)
+
+    def answer(self, sample: npt.NDArray[np.int8], states: States) -> dict[str, Ints]:
+        """As `step`, with every tensor of the answer: the scores [W, K], `probability` [W, K] and `unknown`
+        [W, 1] where the graph has them, and `fresh` [W, 1], 1 where this sample completed a window or, with a
+        carried state, at any sample.
+        """
+        graph = self.graph
+        if self.begins_windows and not states[CLOCK].flat[0]:
+            for name in self.of_window:
+                states[name] = np.zeros_like(states[name])
         values = self.inputs(sample)
-        decision = self.graph.decision
+        decision = graph.decision
         steps = int(states[CLOCK].flat[0]) + 1 if CLOCK in states else 0
-        due = steps == (decision.first if decision is not None else self.graph.window_steps)
-        for operator in self.graph.operators:
-            if operator is decision:
+        due = steps == (decision.first if decision is not None else graph.window_steps)
+        for operator in graph.operators:
+            if operator is decision or isinstance(operator, Extra):
                 continue
             if due or isinstance(operator, Collect) or operator.output not in self.windowed:
                 values[operator.output] = self.apply(operator, values, states)
-        if decision is not None and due:
-            states[SETTLED] = self.apply(decision, values, states)
-            steps -= decision.hop
-        elif due:
-            steps = 0
+        if due:
+            if decision is not None:
+                states[SETTLED] = self.apply(decision, values, states)
+            if self.overlaps:
+                self.slide(states)
+            steps -= graph.period
         if CLOCK in states:
             states[CLOCK] = np.full_like(states[CLOCK], steps)
         if self.windowed:
             if due:
-                states[HELD] = values[self.graph.output]
-            return states[HELD].astype(np.int16)
-        return values[self.graph.output].astype(np.int16)
+                states[HELD] = values[graph.output]
+            values[graph.output] = states[HELD]
+        for extra in graph.extras:
+            values[extra.output] = self.apply(extra, values, states)
+        values[FRESH] = np.full((len(sample), 1), int(due or graph.state == "carried"), np.int64)
+        return values
 
     def inputs(self, sample: npt.NDArray[np.int8]) -> dict[str, Ints]:
         """A sample's bytes [..., P] or [..., P + 3] as the tensors that the graph reads."""

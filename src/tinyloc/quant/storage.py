@@ -58,6 +58,8 @@ def to_bytes(graph: Graph) -> bytes:
         for field in dataclasses.fields(graph)
         if field.name not in ("tensors", "operators")
     }
+    if not graph.hop:
+        del about["hop"]  # as files were before graphs could stream
     about["tensors"] = [dataclasses.asdict(tensor) for tensor in graph.tensors]
     about["operators"] = operators
     about["arrays"] = [{"type": array.dtype.name, "shape": list(array.shape)} for array in arrays]
@@ -145,4 +147,6 @@ def _graph(about: dict[str, Any], body: bytes) -> Graph:
     operators = tuple(operator(entry) for entry in about.pop("operators"))
     for names in ("access_points", "rooms"):
         about[names] = tuple(str(name) for name in about[names])
+    if type(about.setdefault("hop", 0)) is not int:
+        raise ValueError(f"hop is {about['hop']!r}")
     return Graph(**about, tensors=tensors, operators=operators)

@@ -48,6 +48,15 @@ class WindowOperators:
         rows[:, int(states["clock"].flat[0])] = x
         return rows.copy()
 
+    def slide(self, states: States) -> None:
+        """Behind a full window: the rows that the next one shares with it become its first."""
+        for op in self.graph.operators:
+            if isinstance(op, Collect):
+                y, name = self.graph.tensor(op.y), f"{op.name}_rows"
+                rows = states[name].reshape(-1, y.rows, y.size).copy()
+                rows[:, : y.rows - self.graph.period] = rows[:, self.graph.period :].copy()
+                states[name] = rows.reshape(len(rows), -1)
+
     def _position(self, op: Position, values: Values, states: States) -> Ints:
         return self._clamp(values[op.x] + op.table.astype(np.int64), op)
 

@@ -2,7 +2,8 @@
  *
  *   record   1 + TINYLOC_SAMPLE_BYTES   flag, then the sample; 0: a window goes on, 1: a session begins, call
  *                                       tinyloc_init first, 2: a window begins, call tinyloc_restart first
- *   answer   2 * TINYLOC_ROOMS + 2      scores as little-endian int16, the room, the settled room
+ *   answer   2 * TINYLOC_ROOMS + 2      scores as little-endian int16, the room, the settled room, and in a model
+ *                                       that says so (TINYLOC_ANSWER_BYTES) whatever else it answers, in bytes
  *
  * RAM holds one state, one sample, one result: nothing is buffered, as on a wearable. The answer is the
  * result's own memory, for which its layout and the byte order are checked here.
@@ -25,11 +26,16 @@
 
 enum {
     RECORD_BYTES = 1 + TINYLOC_SAMPLE_BYTES,
+#ifdef TINYLOC_ANSWER_BYTES
+    ANSWER_BYTES = TINYLOC_ANSWER_BYTES
+#else
     ANSWER_BYTES = 2 * TINYLOC_ROOMS + 2
+#endif
 };
 
-typedef char room_follows_scores[offsetof(tinyloc_result, room) == ANSWER_BYTES - 2 ? 1 : -1];
-typedef char settled_follows_room[offsetof(tinyloc_result, settled) == ANSWER_BYTES - 1 ? 1 : -1];
+typedef char room_follows_scores[offsetof(tinyloc_result, room) == 2 * TINYLOC_ROOMS ? 1 : -1];
+typedef char settled_follows_room[offsetof(tinyloc_result, settled) == 2 * TINYLOC_ROOMS + 1 ? 1 : -1];
+typedef char answer_fits_result[sizeof(tinyloc_result) >= ANSWER_BYTES ? 1 : -1];
 
 /* Read from the ELF by the side that feeds us, so that both agree on the lengths. */
 extern const uint32_t tinyloc_harness_record_bytes;

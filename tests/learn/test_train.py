@@ -8,6 +8,7 @@ import torch
 from learn_windows import make_sets
 
 from tinyloc.errors import ModelFileError, TrainingError, UsageError
+from tinyloc.learn import train as training
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.predict import predict
 from tinyloc.learn.score import macro_f1
@@ -219,3 +220,33 @@ def test_cuda_asked_for_and_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(TrainingError, match="CUDA"):
         train(SETS, dataclasses.replace(SHORT, device="cuda"))
+
+
+def test_a_carried_stretch_is_heard_after_another_which_is_not_scored(monkeypatch):
+    """The past lengthens what the model hears, and its rooms count for nothing."""
+    options = dataclasses.replace(
+        SHORT, state="carried", chunk_steps=40, past_steps=25, scaling="zscore", steps=3
+    )
+    seen: list[tuple[tuple[int, ...], bool]] = []
+    real = training._Run.loss
+
+    def watched(run, model, logits, rooms):
+        seen.append((tuple(logits.shape[:2]), bool((rooms[:, :25] == -1).all())))
+        return real(run, model, logits, rooms)
+
+    monkeypatch.setattr(training._Run, "loss", watched)
+    with_past = train(SETS, options)
+    assert seen
+    assert all(shape[1] == 65 and unscored for shape, unscored in seen)
+    seen.clear()
+    without = train(SETS, dataclasses.replace(options, past_steps=0))
+    assert all(shape[1] == 40 for shape, _ in seen)
+    assert any(not np.array_equal(with_past.weights[n], without.weights[n]) for n in without.weights)
+    assert with_past.training["options"]["past_steps"] == 25
+
+
+def test_a_reset_model_has_no_past():
+    windows = train(SETS, SHORT)
+    assert "past_steps" not in windows.training["options"]
+    same = train(SETS, dataclasses.replace(SHORT, past_steps=0))
+    assert windows.to_bytes() == same.to_bytes()

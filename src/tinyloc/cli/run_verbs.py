@@ -165,10 +165,11 @@ def train(
 
     For --tune: crf, accelerometer, heads, feedforward, dropout, state_size, expand, rate, batch,
     weight_decay, class_weights, clip, warmup, loss (all, last), evaluations, patience, chunk_steps,
-    device (cpu, cuda, auto), least_heard (an access point heard in a smaller share of the training samples is
-    left out of the model), statistics (beside each sample the model reads the maximum and the mean of what
-    its window has heard so far); and an augmentation instead of the candidates: offset and jitter (shares
-    of each access point's spread), packets and lost (chances that a sample, or an access point, is lost).
+    past_steps (of another stretch, heard before each stretch of a carried state), device (cpu, cuda, auto),
+    least_heard (an access point heard in a smaller share of the training samples is left out of the model),
+    statistics (beside each sample the model reads the maximum and the mean of what its window has heard so
+    far), refit; and an augmentation instead of the candidates: offset and jitter (shares of each access
+    point's spread), packets and lost (chances that a sample, or an access point, is lost).
     """
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder

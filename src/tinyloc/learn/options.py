@@ -115,7 +115,9 @@ class TrainOptions:
     each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
     its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
     `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains
-    windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets.
+    windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets;
+    each is preceded by the first `past_steps` (at most `chunk_steps`) of another, which count for nothing but
+    for the state that they leave.
     `distil`: learn from a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps
     the model trains it once more as validation chose, on training and validation windows (`refit.py`; `train`
     itself never does). `least_heard`: the share, 0 to below 1, of the training samples in which an access
@@ -146,6 +148,7 @@ class TrainOptions:
     augmentation: Augmentation | None = None
     state: State = "reset"
     chunk_steps: int = 200
+    past_steps: int = 100
     device: Device = "cpu"
     family: str = "mamba"
     heads: int = 2
@@ -173,7 +176,8 @@ class TrainOptions:
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
-        for name in ("seed", "steps", "batch", "patience", "feedforward", "weight_decay", "class_weights"):
+        whole = ("seed", "steps", "batch", "patience", "feedforward", "past_steps")
+        for name in (*whole, "weight_decay", "class_weights"):
             if getattr(self, name) < 0:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
         rate = 1.0 if self.rate is None else self.rate
@@ -240,11 +244,15 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 
 def facts(options: TrainOptions) -> dict[str, Any]:
-    """All options, for the names of what is kept: `statistics` only where it is on, so that what was kept
-    before there was such an option is found.
+    """All options, for the names of what is kept: `statistics` only where it is on and `past_steps` only
+    where a state is carried, so that what was kept before there were such options is found.
     """
     fields = dataclasses.asdict(options)
-    return {name: value for name, value in fields.items() if name != "statistics" or value}
+    if not options.statistics:
+        del fields["statistics"]
+    if options.state != "carried":
+        del fields["past_steps"]
+    return fields
 
 
 def record(options: TrainOptions) -> dict[str, Any]:

@@ -219,8 +219,15 @@ class _Run:
         carried = options.state == "carried"
         chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
         random = np.random.default_rng([options.seed, trial, step, 1])
-        rssi = augment(self.rssi[chosen], self.trials[trial].augmentation, self.spread, random)
-        rooms = torch.from_numpy(self.rooms_at[chosen].astype(np.int64)).to(self.device)
+        past = self.past(len(chosen), step)
+        rssi = augment(
+            np.concatenate([past, self.rssi[chosen]], axis=1),
+            self.trials[trial].augmentation,
+            self.spread,
+            random,
+        )
+        rooms_at = np.pad(self.rooms_at[chosen], ((0, 0), (past.shape[1], 0)), constant_values=-1)
+        rooms = torch.from_numpy(rooms_at.astype(np.int64)).to(self.device)
         for group in optimiser.param_groups:
             group["lr"] = self.rate * _schedule(step, options.steps, options.warmup)
         model.train()
@@ -233,7 +240,8 @@ class _Run:
             rooms[:, :-1] = -1
         loss = self.loss(model, logits, rooms)
         if self.taught is not None and options.distil is not None:
-            taught = torch.from_numpy(self.taught[chosen]).to(self.device)  # [B, T, K]
+            said = np.pad(self.taught[chosen], ((0, 0), (past.shape[1], 0), (0, 0)))
+            taught = torch.from_numpy(said).to(self.device)  # [B, T, K]
             if options.loss == "last" and not carried:
                 taught[:, :-1] = 0
             if self.by_features:
@@ -253,6 +261,15 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimiser.step()
         return value
+
+    def past(self, batch: int, step: int) -> npt.NDArray[np.int8]:
+        """[B, past, P] what each stretch of a carried state is preceded by: the beginnings of others."""
+        options, trial = self.options, self.moment.trial
+        length = min(options.past_steps, options.chunk_steps) if options.state == "carried" else 0
+        if not length:
+            return np.zeros((batch, 0, self.rssi.shape[2]), np.int8)
+        random = np.random.default_rng([options.seed, trial, step, 2])
+        return self.rssi[random.integers(0, len(self.rssi), batch), :length]
 
     def loss(self, model: RoomModel, logits: Tensor, rooms: Tensor) -> Tensor:
         """Nats per annotated step: `logits` [B, T, K], or [B, 1, K] for the last step; `rooms` [B, T]."""

@@ -111,7 +111,7 @@ def from_bytes(data: bytes, name: str = "integer model") -> Graph:
         return _graph(about, data[_START + description_bytes :]).check()
     except QuantisationError as error:
         raise ModelFileError(f"{name}: {error.message}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, UnicodeDecodeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelFileError(f"{name}: its description makes no sense ({error})") from None
 
 
@@ -130,23 +130,34 @@ def _graph(about: dict[str, Any], body: bytes) -> Graph:
 
     def operator(entry: dict[str, Any]) -> Operator:
         kind = OPERATORS[entry.pop("operator")]
-        hints = get_type_hints(kind)
-        fields = {}
-        for field in dataclasses.fields(kind):
-            value = entry.pop(field.name)
+        for name, value in entry.items():
             if isinstance(value, dict):
-                value = arrays[value["array"]]
-            elif hints[field.name] in (int, str) and type(value) is not hints[field.name]:
-                raise ValueError(f"{field.name} is {value!r}")
-            fields[field.name] = value
-        if entry:
-            raise ValueError(f"unknown field {next(iter(entry))!r}")
-        return kind(**fields)
+                entry[name] = arrays[value["array"]]
+        return kind(**_typed(kind, entry))
 
-    tensors = tuple(Tensor(**entry) for entry in about.pop("tensors"))
-    operators = tuple(operator(entry) for entry in about.pop("operators"))
+    about["tensors"] = tuple(Tensor(**_typed(Tensor, entry)) for entry in about["tensors"])
+    about["operators"] = tuple(operator(entry) for entry in about["operators"])
     for names in ("access_points", "rooms"):
-        about[names] = tuple(str(name) for name in about[names])
-    if type(about.setdefault("hop", 0)) is not int:
-        raise ValueError(f"hop is {about['hop']!r}")
-    return Graph(**about, tensors=tensors, operators=operators)
+        if not isinstance(about[names], list) or not all(isinstance(name, str) for name in about[names]):
+            raise ValueError(f"{names} are no list of names")
+        about[names] = tuple(about[names])
+    about.setdefault("hop", 0)
+    return Graph(**_typed(Graph, about))
+
+
+def _typed(kind: type, entry: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass, each of them there, none besides, numbers and texts of the kind they are
+    declared as. Raises ValueError.
+    """
+    hints, names = get_type_hints(kind), {field.name for field in dataclasses.fields(kind)}
+    for name in names ^ set(entry):
+        raise ValueError(f"{'no' if name in names else 'unknown'} field {name!r}")
+    for name, value in entry.items():
+        asked = hints[name]
+        if asked is float and type(value) is int:
+            entry[name] = value = float(value)
+        if asked in (int, str, bool, float) and type(value) is not asked:
+            raise ValueError(f"{name} is {value!r}")
+        if asked is int and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{name} is {value}, which no register holds")
+    return entry

@@ -2,6 +2,7 @@
 # make test       lint, types and all tests of under 15 minutes
 # make test-slow  the longer proofs
 # make bench      the measurements behind docs/DEVICE.md
+# make fuzz       any calls and any bytes into emitted models, altered files into the loader; 20 minutes
 # make setup      the set-up alone, into .venv (the others do it when it is missing)
 # make clean      remove what runs and builds left; the set-up stays
 
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # one thread each: two cores are better spent on two tests than on one matrix
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint test-slow bench clean
+.PHONY: setup demo test lint test-slow bench fuzz clean
 
 setup: .venv/installed
 
@@ -40,6 +41,13 @@ test-slow: setup
 bench: setup
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/device.py
+
+# each ten minutes; atheris leads the loader's fuzzer by what its bytes reach, and is not needed elsewhere
+FUZZ_SECONDS ?= 600
+fuzz: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3' || true
+	$(BIN)/python fuzz/fuzz_steps.py --seconds $(FUZZ_SECONDS)
+	$(BIN)/python fuzz/fuzz_loader.py --seconds $(FUZZ_SECONDS)
 
 clean:
 	rm -rf runs build .pytest_cache .mypy_cache .ruff_cache .hypothesis

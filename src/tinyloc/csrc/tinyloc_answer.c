@@ -41,7 +41,7 @@ void tinyloc_novelty_8(TINYLOC_FLASH tinyloc_novelty *op, int16_t *level, const 
     for (uint16_t k = 0; k < op->rooms; k++) {
         int32_t distance = 0;
         for (uint16_t p = 0; p < op->points; p++) {
-            const int16_t heard = x[p] > op->floor ? x[p] : op->floor;
+            const int16_t heard = (int16_t)(x[p] > op->floor ? x[p] : op->floor);
             const int16_t apart = (int16_t)(heard - *centre++);
             distance += apart < 0 ? -apart : apart;
         }

@@ -1,0 +1,95 @@
+"""The fuzzers of fuzz/, briefly: that they run, find nothing in a moment, and would find what is there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import fuzz_loader
+import fuzz_mutants
+import fuzz_steps
+import pytest
+from fuzz_models import graphs
+
+from tinyloc.emit import emit
+from tinyloc.errors import ModelFileError
+from tinyloc.quant import storage
+
+needs_clang = pytest.mark.skipif(
+    shutil.which("clang") is None, reason="libFuzzer needs clang, which is not installed"
+)
+
+
+def test_mutant_files_are_refused_or_are_models() -> None:
+    """Anything but a TinylocError would be raised through here."""
+    tally = fuzz_loader.Tally()
+    for seed in range(300):
+        tally.one(fuzz_loader.Seeded(seed), compile_every=10**6)
+    assert tally.tried == 300
+    assert 0 < tally.accepted < 150
+
+
+def test_a_mutant_differs_and_is_signed() -> None:
+    data = storage.to_bytes(graphs()["mlp"])
+    about, body = fuzz_mutants.parts(data)
+    assert storage.to_bytes(storage.from_bytes(fuzz_mutants.signed(about, body))) == data
+    changed = [fuzz_mutants.mutant(data, fuzz_loader.Seeded(seed)) for seed in range(30)]
+    assert sum(one != data for one in changed) > 20
+    for one in changed:  # whatever else is wrong with it, it is not the checksum
+        try:
+            storage.from_bytes(one)
+        except ModelFileError as error:
+            assert "checksum" not in error.message
+
+
+def test_choices_from_bytes_stay_within_their_bounds() -> None:
+    told = fuzz_loader.Told(bytes(range(40)))
+    assert all(3 <= told.number(3, 700) <= 700 for _ in range(100))  # also after the last byte
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("tensors", "scale", "1"),
+        ("tensors", "size", 2.0),
+        ("tensors", "bits", True),
+        ("operators", "further", 1),
+        ("operators", "name", 7),
+        (None, "window_steps", 2**70),
+        (None, "rooms", "abc"),
+        (None, "seconds_per_step", "0.2"),
+        (None, "operators", 7),
+    ],
+)
+def test_a_field_of_another_kind_is_refused(part: str | None, key: str, value: object) -> None:
+    about, body = fuzz_mutants.parts(storage.to_bytes(graphs()["mlp"]))
+    (about if part is None else about[part][0])[key] = value
+    with pytest.raises(ModelFileError, match="makes no sense"):
+        storage.from_bytes(fuzz_mutants.signed(about, body))
+
+
+@needs_clang
+@pytest.mark.parametrize("name", ["mamba", "statnet-streams"])
+def test_any_calls_of_a_model_are_clean_for_a_moment(name: str, tmp_path: Path) -> None:
+    program = fuzz_steps.build(graphs()[name], tmp_path)
+    done = fuzz_steps.fuzz(program, "-runs=1000", "-seed=1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert fuzz_steps.executed(done) >= 1000
+
+
+@needs_clang
+def test_a_fault_in_the_c_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that writes behind its result once a sample holds 77 dBm."""
+
+    def broken(graph: object, folder: Path) -> None:
+        emit(graph, folder)  # type: ignore[arg-type]
+        path = folder / "tinyloc_model.c"
+        text = path.read_text()
+        begin = text.index("{", text.index("void tinyloc_step("))
+        fault = "\n    if (sample[0] == 77) { ((uint8_t *)result)[sizeof *result] = 1; }\n"
+        path.write_text(text[: begin + 1] + fault + text[begin + 1 :])
+
+    monkeypatch.setattr(fuzz_steps, "emit", broken)
+    done = fuzz_steps.fuzz(fuzz_steps.build(graphs()["mlp"], tmp_path), "-runs=200000", "-seed=1")
+    assert done.returncode != 0
+    assert "AddressSanitizer" in done.stderr

@@ -1,7 +1,8 @@
 """Fuzz the loader of integer models, and all that trusts it: what a mutant file makes of the program.
 
-A file is refused in one line (a TinylocError), or it is a model: then its C is emitted, the reference runs it,
-and every so often a compiler with sanitizers builds it and both must answer the same. Anything else is a find.
+A file is refused in one line (a TinylocError), or it is a model: then its C is emitted, the reference runs
+it, and every so often a compiler with sanitizers builds it and both must answer the same. Anything else is a
+find.
 
     python fuzz/fuzz_loader.py --seconds 600 --out build/fuzz/loader
 

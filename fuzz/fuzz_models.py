@@ -1,4 +1,4 @@
-"""The models that are fuzzed: every family, small, with weights from a seed, and what may stand behind them."""
+"""The models that are fuzzed: every family, small, with weights from a seed; some listen without end."""
 
 from __future__ import annotations
 

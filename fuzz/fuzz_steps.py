@@ -1,9 +1,10 @@
-"""Fuzz emitted models: any calls, any bytes, under libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
+"""Fuzz emitted models: any calls, any bytes, under libFuzzer and two sanitizers (addresses, behaviour).
 
     python fuzz/fuzz_steps.py --seconds 600 --out build/fuzz/steps
 
-The seconds are shared by the models of `fuzz_models.py`. What was found to reach new code stays in the folder, and
-the next run starts from it; an input that breaks a model is kept beside it and named. Needs clang.
+The seconds are shared by the models of `fuzz_models.py`. What was found to reach new code stays in the
+folder, and the next run starts from it; an input that breaks a model is kept beside it and named. It needs
+clang.
 """
 
 from __future__ import annotations

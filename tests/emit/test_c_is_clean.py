@@ -7,14 +7,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
-from fuzz_models import graphs
+from fuzz_models import POINTS, graphs
 
+from tinyloc.device.host import build_host
 from tinyloc.emit import emit
 
 ROOT = Path(__file__).parents[2]
 MODELS = ("mamba-crf", "transformer", "mdcsa-streams", "statnet-streams", "mlp")
 GCC = "arm-none-eabi-gcc"
+EDGE = r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"'
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,7 @@ def test_cppcheck_is_heard(tmp_path: Path) -> None:
     assert run("cppcheck", "--error-exitcode=1", "--quiet", tmp_path / "wrong.c").returncode == 1
 
 
+@pytest.mark.slow
 def test_clang_tidy_finds_nothing(written: dict[str, Path]) -> None:
     """Each file once: the runtime's files are the same in every model."""
     need("clang-tidy")
@@ -83,11 +87,27 @@ def calls(build: Path) -> dict[str, set[str]]:
     """Who calls whom, by GCC's own call graph (VCG). "__indirect_call": through a pointer."""
     found: dict[str, set[str]] = {}
     for path in build.glob("*.ci"):
-        for source, target in re.findall(
-            r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', path.read_text()
-        ):
+        for source, target in re.findall(EDGE, path.read_text()):
             found.setdefault(source.split(":")[-1], set()).add(target.split(":")[-1])
     return found
+
+
+def test_valgrind_finds_nothing(written: dict[str, Path], tmp_path: Path) -> None:
+    """Any bytes through a program that no sanitizer has touched: also no read of memory never written."""
+    need("valgrind")
+    rng = np.random.default_rng(0)
+    for name in ("mamba-crf", "transformer"):
+        program = build_host(written[name], tmp_path / name)
+        records = rng.integers(-128, 128, (60, 1 + POINTS), dtype=np.int8)
+        records[:, 0] = rng.integers(0, 3, 60)
+        done = subprocess.run(
+            ["valgrind", "--quiet", "--error-exitcode=1", "--leak-check=full", str(program.path)],
+            input=records.tobytes(),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout == program.run(records.tobytes())
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -16,7 +16,7 @@ from tinyloc.emit import emit
 from tinyloc.errors import QuantisationError
 from tinyloc.models import decode
 from tinyloc.quant.graph import SETTLED, Collect, Filter, FixedLag, Graph, Linear, MeanRows, Tensor
-from tinyloc.quant.lower import factor, lower
+from tinyloc.quant.lower import factor, factors, lower
 from tinyloc.quant.reference import Reference, answers, rooms_of, settled_of
 from tinyloc.quant.replay import Replay
 from tinyloc.quant.storage import from_bytes, to_bytes
@@ -67,9 +67,8 @@ def windows_graph(seed: int, lag: int) -> Graph:
     )  # fmt: skip
 
     def linear(name: str, x: str, y: str, inputs: int) -> Linear:
-        pairs = [factor(2.0 ** rng.uniform(-8, -6), "any") for _ in range(4)]
         weight = rng.integers(-127, 128, (4, inputs), dtype=np.int8)
-        numbers = np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.uint8)
+        numbers = factors(2.0 ** rng.uniform(-8, -6, 4), "any")
         return Linear(name, x, y, weight, np.zeros(4, np.int32), *numbers)
 
     operators = (

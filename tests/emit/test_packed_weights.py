@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from tinyloc.emit import emit
 from tinyloc.emit.literals import packed
 from tinyloc.errors import QuantisationError
 from tinyloc.quant.graph import Collect, Embed, Graph, Linear, Lookup, MeanRows, Operator, RmsNorm, Tensor
-from tinyloc.quant.lower import Precision, factor, lower
+from tinyloc.quant.lower import Precision, factor, factors, lower
 from tinyloc.quant.reference import Reference, answers
 from tinyloc.quant.storage import from_bytes, to_bytes
 
@@ -22,15 +23,13 @@ STEPS, ROOMS = 3, 4
 FILES = {"tinyloc_packed.c", "tinyloc_packed.h"}
 
 
-def parts(rng: np.random.Generator, y: Tensor, inputs: int, wide: int) -> tuple[np.ndarray, ...]:
+def parts(rng: np.random.Generator, y: Tensor, inputs: int, wide: int) -> tuple[Any, ...]:
     """Weights -7..7 with what a row is requantised by, so that y neither stands still nor saturates."""
     reach = wide * 4 * inputs**0.5
-    pairs = [factor(y.limit / reach * 2.0 ** rng.uniform(-3, 1), "any") for _ in range(y.size)]
     return (
         rng.integers(-7, 8, (y.size, inputs), dtype=np.int8),
         rng.integers(-int(reach), int(reach) + 1, y.size).astype(np.int32),
-        np.array([m for m, _ in pairs], np.int32),
-        np.array([s for _, s in pairs], np.uint8),
+        *factors(y.limit / reach * 2.0 ** rng.uniform(-3, 1, y.size), "any"),
     )
 
 

@@ -30,7 +30,7 @@ def laid_open(points: int, steps: int) -> Graph:
     multiplier, shift = factor(1.0, "any")
     ones = Linear(
         "ones", "said", "scores", np.eye(wide, dtype=np.int8), np.zeros(wide, np.int32),
-        np.full(wide, multiplier, np.int32), np.full(wide, shift, np.uint8),
+        np.full(wide, multiplier, np.int32), shift,
     )  # fmt: skip
     names = tuple(f"ap{i}" for i in range(points)), tuple(f"room{i}" for i in range(wide))
     operators = (Running("running", "sample", "said"), ones)

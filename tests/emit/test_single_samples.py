@@ -17,7 +17,7 @@ from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import MlpConfig
 from tinyloc.quant.graph import Embed, Graph, LayerNorm, Linear, Relu, Tensor
-from tinyloc.quant.lower import factor, float_graph_of, lower
+from tinyloc.quant.lower import factors, float_graph_of, lower
 from tinyloc.quant.reference import Reference, answers
 from tinyloc.quant.storage import from_bytes, to_bytes
 
@@ -70,7 +70,6 @@ def embedding(seed: int) -> Graph:
     points, rooms = int(rng.integers(1, 30)), int(rng.integers(2, 20))
     table = rng.integers(-32767, 32768, 256).astype(np.int16)
     table[rng.random(256) < 0.4] = 0
-    pairs = [factor(2.0 ** rng.uniform(-9, -6) / points**0.5, "any") for _ in range(rooms)]
     tensors = (
         Tensor("sample", points, 8, 127, 1.0),
         *(Tensor(name, rooms, 16, 32767, 1.0) for name in ("wide", "scores")),
@@ -79,7 +78,7 @@ def embedding(seed: int) -> Graph:
         "embed", "sample", "wide", table,
         rng.integers(-127, 128, (rooms, points), dtype=np.int8),
         rng.integers(-(2**20), 2**20, rooms).astype(np.int32),
-        np.array([m for m, _ in pairs], np.int32), np.array([s for _, s in pairs], np.uint8),
+        *factors(2.0 ** rng.uniform(-9, -6, rooms) / points**0.5, "any"),
     )  # fmt: skip
     names = tuple(f"ap{i}" for i in range(points)), tuple(f"room{i}" for i in range(rooms))
     operators = (embed, Relu("relu", "wide", "scores"))

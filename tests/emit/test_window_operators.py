@@ -33,7 +33,7 @@ from tinyloc.quant.graph import (
     Tensor,
     Viterbi,
 )
-from tinyloc.quant.lower import factor
+from tinyloc.quant.lower import factor, factors
 from tinyloc.quant.reference import Reference, answers
 from tinyloc.quant.storage import from_bytes, to_bytes
 from tinyloc.quant.tables import curve_table
@@ -44,15 +44,10 @@ FILL = np.where(np.arange(-128, 128) == -128, -120, np.arange(-128, 128)).astype
 
 def rows_of(
     rng: np.random.Generator, out: int, wide: float, reach: float = 2**20
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bias, multiplier and shift for `out` rows, some with shifts on either side of 32."""
-    pairs = [factor(wide * 2.0 ** rng.uniform(-3, 1), "any") for _ in range(out)]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Bias and multiplier for `out` rows and their shift, on either side of 32 as `wide` will have it."""
     bias = rng.integers(-int(reach), int(reach), out)
-    return (
-        bias.astype(np.int32),
-        np.array([m for m, _ in pairs], np.int32),
-        np.array([s for _, s in pairs], np.uint8),
-    )
+    return bias.astype(np.int32), *factors(wide * 2.0 ** rng.uniform(-3, 1, out), "any")
 
 
 def linear(rng: np.random.Generator, name: str, x: Tensor, y: Tensor) -> Linear:
@@ -118,7 +113,6 @@ def statistics_graph(seed: int) -> Graph:
     F = 6 * P
     tensors = [*facts(P), Tensor("even", F, 16, 32767, 2**-12), Tensor("scores", ROOMS, 16, 32767, 1.0)]
     by = {tensor.name: tensor for tensor in tensors}
-    pairs = [factor(2.0 ** rng.uniform(-3, 1), "s") for _ in range(F)]
     offset = np.concatenate([rng.integers(-12000, -6000, 3 * P), rng.integers(0, 9000, 3 * P)])
     operators: list[Operator] = [
         Collect("gate", "sample", "rows"),
@@ -128,8 +122,7 @@ def statistics_graph(seed: int) -> Graph:
             "facts",
             "even",
             offset.astype(np.int16),
-            np.array([m for m, _ in pairs], np.int32),
-            np.array([s for _, s in pairs], np.uint8),
+            *factors(2.0 ** rng.uniform(-3, 1, F), "s"),
         ),
         linear(rng, "head", by["even"], by["scores"]),
     ]

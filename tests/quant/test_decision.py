@@ -21,7 +21,7 @@ def graph(state: str = "reset") -> Graph:
     """One access point, two rooms: loud is the first, quiet the second; the score is how loud."""
     head = Linear(
         "head", "sample", "scores", np.array([[1], [-1]], np.int8), np.array([70, -70], np.int32),
-        np.full(2, 2**30, np.int32), np.full(2, 28, np.uint8),
+        np.full(2, 2**30, np.int32), 28,
     )  # fmt: skip
     tensors = Tensor("sample", 1, 8, 127, 1.0), Tensor("scores", 2, 16, 32767, 0.25)
     return Graph(

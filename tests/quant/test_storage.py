@@ -49,7 +49,7 @@ def test_a_flipped_byte_anywhere_is_refused(position: int, flip: int) -> None:
 def test_what_is_wrong_is_said() -> None:
     refused(b"", "not an integer model")
     refused(b"PK\3\4" + DATA, "not an integer model")
-    refused(DATA[:8] + b"\x07\x00" + DATA[10:], "version 7 .* reads version 3")
+    refused(DATA[:8] + b"\x07\x00" + DATA[10:], "version 7 .* reads version 4")
     refused(DATA[:-1], "bytes where its header says")
     refused(DATA + b"\0", "bytes where its header says")
     refused(DATA[:-1] + bytes([DATA[-1] ^ 1]), "checksum")

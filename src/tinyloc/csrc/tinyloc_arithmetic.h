@@ -74,6 +74,13 @@ static inline uint32_t tinyloc_scale_high(int32_t whole, uint32_t halves)
     __asm__("smulwt %0, %1, %2" : "=r"(result) : "r"(whole), "r"(halves));
     return result;
 }
+/* The lower halves of both, the second's above. */
+static inline uint32_t tinyloc_halves(uint32_t low, uint32_t high)
+{
+    uint32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(low), "r"(high));
+    return result;
+}
 /* sum + both products of signed halves. */
 static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 {
@@ -144,31 +151,69 @@ static inline int16_t tinyloc_clamp(int32_t value, int16_t limit)
     return (int16_t)value;
 }
 
-/* clamp(value >> shift) in 64 bits, the rare slow way: a call, so that it costs the fast paths no register. */
-int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit);
+/* sum + the upper word of a * b. */
+static inline int32_t tinyloc_upper_sum(int32_t a, int32_t b, int32_t sum)
+{
+#if TINYLOC_DSP
+    int32_t result;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(sum));
+    return result;
+#else
+    return (int32_t)(((int64_t)a * b) >> 32) + sum;
+#endif
+}
 
 #if TINYLOC_NARROW
-/* The same for a shift of 33 + `shift`, by products of 16 bits. */
+/* tinyloc_requantise for a shift of 33 + `shift`, by products of 16 bits. */
 int16_t tinyloc_requantise_upper(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit);
 #endif
 
-/* clamp((value * multiplier + 2^(shift - 1)) >> shift) in 64 bits. multiplier 0..2^31-1, shift 1..62.
-   From 33 on the half touches the upper word alone, so that word is all that is needed: the same bits. */
+/* clamp(value >> shift) in 64 bits, and clamp((value * multiplier + 2^(shift - 1)) >> shift): the rare slow ways,
+   calls, so that they cost the fast paths no register. */
+int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit);
+int16_t tinyloc_requantise_wide(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit);
+
+/* The latter. multiplier 0..2^31-1, shift 1..62. From 33 on the half touches the upper word alone, so that word is
+   all that is needed: the same bits. */
 static inline int16_t tinyloc_requantise(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit)
 {
 #if TINYLOC_NARROW
     if (shift > 32) {
         return tinyloc_requantise_upper(value, multiplier, (uint8_t)(shift - 33), limit);
     }
-    const int64_t product = (int64_t)value * multiplier;
 #else
-    const int64_t product = (int64_t)value * multiplier;
-#endif
     if (shift > 32) {
-        const int32_t upper = (int32_t)(product >> 32);
-        return tinyloc_clamp((upper + ((int32_t)1 << (shift - 33))) >> (shift - 32), limit);
+        const int32_t half = (int32_t)1 << (shift - 33);
+        return tinyloc_clamp(tinyloc_upper_sum(value, multiplier, half) >> (shift - 32), limit);
     }
-    return tinyloc_shift_clamp(product + ((int64_t)1 << (shift - 1)), shift, limit);
+#endif
+    return tinyloc_requantise_wide(value, multiplier, shift, limit);
+}
+
+/* How the rows of an operator are requantised: clamp((value + half) >> (32 + shift)) of a sum times its multiplier,
+   where lowering proved that the sum times 2^lift fits 32 bits. shift 1..30, lift 0..32. */
+typedef struct {
+    uint8_t lift, shift;
+    int16_t limit;
+} tinyloc_factor;
+
+/* tinyloc_requantise(sum, multiplier, 32 + shift - lift, limit): the same bits, and never the slow way. */
+static inline int16_t tinyloc_requantise_row(int32_t sum, int32_t multiplier, tinyloc_factor by)
+{
+    const int32_t lifted = (int32_t)((uint32_t)sum << by.lift);
+#if TINYLOC_NARROW
+    return tinyloc_requantise_upper(lifted, multiplier, (uint8_t)(by.shift - 1), by.limit);
+#else
+    const int32_t half = (int32_t)1 << (by.shift - 1);
+    return tinyloc_clamp(tinyloc_upper_sum(lifted, multiplier, half) >> by.shift, by.limit);
+#endif
+}
+
+/* clamp((sum + half) >> (32 + shift)) of a 64-bit sum. */
+static inline int16_t tinyloc_upper_row(int64_t sum, tinyloc_factor by)
+{
+    const int32_t half = (int32_t)1 << (by.shift - 1);
+    return tinyloc_clamp(((int32_t)(sum >> 32) + half) >> by.shift, by.limit);
 }
 
 #endif

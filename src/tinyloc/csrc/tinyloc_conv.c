@@ -8,7 +8,7 @@
     {                                                                                                          \
         TINYLOC_FLASH int8_t *weight = op->weight;                                                             \
         const uint16_t kept = (uint16_t)(op->taps - 1), channels = op->channels;                               \
-        const int16_t limit = op->limit;                                                                       \
+        const tinyloc_factor factor = op->factor;                                                              \
         for (uint16_t channel = 0; channel < channels; channel++) {                                            \
             const value_t newest = x[channel];                                                                 \
             int32_t sum = op->bias[channel] + (int32_t)weight[kept] * newest;                                  \
@@ -26,7 +26,7 @@
             }                                                                                                  \
             weight += kept + 1;                                                                                \
             past += kept;                                                                                      \
-            y[channel] = (value_t)tinyloc_requantise(sum, op->multiplier[channel], op->shift[channel], limit); \
+            y[channel] = (value_t)tinyloc_requantise_row(sum, op->multiplier[channel], factor); \
         }                                                                                                      \
     }
 

@@ -33,6 +33,11 @@ int16_t tinyloc_requantise_upper(int32_t value, int32_t multiplier, uint8_t shif
 }
 #endif
 
+int16_t tinyloc_requantise_wide(int32_t value, int32_t multiplier, uint8_t shift, int16_t limit)
+{
+    return tinyloc_shift_clamp((int64_t)value * multiplier + ((int64_t)1 << (shift - 1)), shift, limit);
+}
+
 #define TINYLOC_LOOKUP(name, y_t)                                                                              \
     void name(TINYLOC_FLASH y_t *table, uint16_t size, const int8_t *x, y_t *y)                                \
     {                                                                                                          \
@@ -65,9 +70,10 @@ void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
 #define TINYLOC_MULTIPLY(name, narrow_t)                                                                       \
     void name(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)            \
     {                                                                                                          \
-        for (uint16_t i = 0; i < op->size; i++) {                                                              \
-            const int32_t product = (int32_t)a[i] * b[i];                                                      \
-            y[i] = (narrow_t)tinyloc_requantise(product, op->multiplier, op->shift, op->limit);                \
+        const tinyloc_factor by = op->factor;                                                                  \
+        const int32_t multiplier = op->multiplier;                                                             \
+        for (narrow_t *end = y + op->size; y != end;) {                                                        \
+            *y++ = (narrow_t)tinyloc_requantise_row((int32_t)*a++ * *b++, multiplier, by);                     \
         }                                                                                                      \
     }
 
@@ -76,10 +82,11 @@ TINYLOC_MULTIPLY(tinyloc_multiply_8_8, int8_t)
 
 void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y)
 {
-    const int64_t half = (int64_t)1 << (op->shift - 1);
-    for (uint16_t i = 0; i < op->size; i++) {
-        const int64_t sum = (int64_t)a[i] * op->a_multiplier + (int64_t)b[i] * op->b_multiplier;
-        y[i] = tinyloc_shift_clamp(sum + half, op->shift, op->limit);
+    const tinyloc_factor by = op->factor;
+    const int32_t lift = (int32_t)1 << by.lift, a_multiplier = op->a_multiplier, b_multiplier = op->b_multiplier;
+    for (int16_t *end = y + op->size; y != end;) {
+        const int64_t first = (int64_t)(*a++ * lift) * a_multiplier;
+        *y++ = tinyloc_upper_row(first + (int64_t)(*b++ * lift) * b_multiplier, by);
     }
 }
 

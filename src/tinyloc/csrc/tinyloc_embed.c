@@ -17,6 +17,6 @@ void tinyloc_embed_16(TINYLOC_FLASH tinyloc_embed *op, int32_t *sums, const int8
         }
     }
     for (uint16_t o = 0; o < outputs; o++) {
-        y[o] = tinyloc_requantise(sums[o], op->multiplier[o], op->shift[o], op->limit);
+        y[o] = tinyloc_requantise_row(sums[o], op->multiplier[o], op->factor);
     }
 }

@@ -10,27 +10,25 @@
 
 /* ---------------------------------------------------------------- constants of the operators, in flash */
 
-/* Matrix [outputs][inputs] int8, row by row; one bias, multiplier and shift a row. For 16-bit inputs each whole
+/* Matrix [outputs][inputs] int8, row by row; one bias and multiplier a row. For 16-bit inputs each whole
    group of four weights stands in the order 0, 2, 1, 3: the order in which Arm's DSP extension unpacks bytes. */
 typedef struct {
     TINYLOC_FLASH int8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_linear;
 
-/* Table [256] int16, "not heard" first; matrix [inputs][outputs] int8, input by input; one bias, multiplier and
-   shift an output. */
+/* Table [256] int16, "not heard" first; matrix [inputs][outputs] int8, input by input; one bias and
+   multiplier an output. */
 typedef struct {
     TINYLOC_FLASH int16_t *table;
     TINYLOC_FLASH int8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_embed;
 
 /* One filter [taps] int8 a channel, last tap newest. */
@@ -38,9 +36,8 @@ typedef struct {
     TINYLOC_FLASH int8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t channels, taps;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_conv;
 
 /* epsilon: 16..2^40; shift: -2..10. */
@@ -63,28 +60,28 @@ typedef struct {
     int16_t limit;
 } tinyloc_layer_norm;
 
-/* decay [channels][states], never negative: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt. */
+/* decay [channels][states], never negative: -A * log2(e) in units of 2^-(16 + decay_shift) per unit of dt,
+   decay_shift 0..16. u: lift 0, limit 32767; y.lift is how far x is shifted up before it meets skip. */
 typedef struct {
     TINYLOC_FLASH int16_t *decay;
     TINYLOC_FLASH int32_t *skip;
     int32_t u_multiplier, y_multiplier;
     uint16_t channels, states;
-    uint8_t decay_shift, u_shift, skip_shift, y_shift;
-    int16_t limit;
+    tinyloc_factor u, y;
+    uint8_t decay_shift;
 } tinyloc_scan;
 
+/* factor.lift is 0. */
 typedef struct {
     int32_t multiplier;
     uint16_t size;
-    uint8_t shift;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_multiply;
 
 typedef struct {
     int32_t a_multiplier, b_multiplier;
     uint16_t size;
-    uint8_t shift;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_add;
 
 /* Inner nodes of a tree in preorder, its leaves from left to right, tree after tree. left: inner nodes on a

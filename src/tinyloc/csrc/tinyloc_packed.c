@@ -25,7 +25,7 @@ static inline int32_t odd(uint8_t pair)
             if (inputs % 2 != 0) {                                                                             \
                 sum += even(*weight++) * *x_i;                                                                 \
             }                                                                                                  \
-            y[o] = (y_t)tinyloc_requantise(sum, op->multiplier[o], op->shift[o], op->limit);                   \
+            y[o] = (y_t)tinyloc_requantise_row(sum, op->multiplier[o], op->factor);                   \
         }                                                                                                      \
     }
 
@@ -56,6 +56,6 @@ void tinyloc_packed_embed_16(TINYLOC_FLASH tinyloc_packed_embed *op, int32_t *su
         }
     }
     for (uint16_t o = 0; o < outputs; o++) {
-        y[o] = tinyloc_requantise(sums[o], op->multiplier[o], op->shift[o], op->limit);
+        y[o] = tinyloc_requantise_row(sums[o], op->multiplier[o], op->factor);
     }
 }

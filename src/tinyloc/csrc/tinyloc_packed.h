@@ -6,26 +6,24 @@
 
 #include "tinyloc_arithmetic.h"
 
-/* Matrix [outputs][inputs], row by row; one bias, multiplier and shift a row. */
+/* Matrix [outputs][inputs], row by row; one bias and multiplier a row. */
 typedef struct {
     TINYLOC_FLASH uint8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_packed_linear;
 
-/* Table [256] int16, "not heard" first; matrix [inputs][outputs], input by input; one bias, multiplier and shift
+/* Table [256] int16, "not heard" first; matrix [inputs][outputs], input by input; one bias and multiplier
    an output. */
 typedef struct {
     TINYLOC_FLASH int16_t *table;
     TINYLOC_FLASH uint8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t outputs, inputs;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_packed_embed;
 
 /* As tinyloc_linear. x [inputs], y [outputs], apart. */

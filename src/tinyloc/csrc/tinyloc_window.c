@@ -56,7 +56,7 @@ void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, const int16_t *x,
             for (int32_t i = 0; i < count; i++) {
                 sum += (int32_t)weight[i] * seen[i];
             }
-            *y++ = tinyloc_requantise(sum, op->multiplier[o], op->shift[o], op->limit);
+            *y++ = tinyloc_requantise_row(sum, op->multiplier[o], op->factor);
         }
     }
 }
@@ -78,6 +78,6 @@ void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t
 {
     for (uint16_t i = 0; i < op->size; i++) {
         const int32_t centred = (int32_t)x[i] - op->offset[i];
-        y[i] = tinyloc_requantise(centred, op->multiplier[i], op->shift[i], op->limit);
+        y[i] = tinyloc_requantise_row(centred, op->multiplier[i], op->factor);
     }
 }

@@ -19,9 +19,8 @@ typedef struct {
     TINYLOC_FLASH int8_t *weight;
     TINYLOC_FLASH int32_t *bias;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t x_rows, rows, inputs, outputs, taps, stride, past;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_rows_conv;
 
 /* transitions [rooms][rooms] from, to. */
@@ -36,9 +35,8 @@ typedef struct {
 typedef struct {
     TINYLOC_FLASH int16_t *offset;
     TINYLOC_FLASH int32_t *multiplier;
-    TINYLOC_FLASH uint8_t *shift;
     uint16_t size;
-    int16_t limit;
+    tinyloc_factor factor;
 } tinyloc_standardise;
 
 /* ------------------------------------------------------------------------------------------- operators */

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
+from tinyloc.quant.operator import lift_of
 
 _KEYWORDS = frozenset((
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
@@ -43,6 +44,11 @@ def integer(value: int) -> str:
     if 0 <= value < 2**64:
         return f"{value}ULL"
     raise QuantisationError(f"{value} does not fit a C integer")
+
+
+def factor_of(lift: int, shift: int, limit: int) -> str:
+    """A tinyloc_factor: how far a sum is shifted up first, what `shift` then leaves below the upper word."""
+    return f"{{{lift}, {shift + lift_of(shift) - 32}, {limit}}}"
 
 
 def array(values: npt.NDArray[np.generic], width: int = 100) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from tinyloc.emit.literals import packed, unpacking_order
+from tinyloc.emit.literals import factor_of, packed, unpacking_order
 from tinyloc.quant.graph import (
     Add,
     Curve,
@@ -21,6 +21,7 @@ from tinyloc.quant.graph import (
     Running,
     Scan,
 )
+from tinyloc.quant.operator import INT16_MAX, lift_of
 
 if TYPE_CHECKING:
     from tinyloc.emit.write import Writer
@@ -61,8 +62,7 @@ def _(op: Linear, to: Writer) -> None:
     else:
         ordered = unpacking_order(op.weight) if to.bits(op.x) == 16 else op.weight
         kind, rows = "tinyloc_linear", to.rows(op, ordered)
-    limit = to.graph.tensor(op.y).limit
-    record = to.record(op, kind, **rows, outputs=outputs, inputs=inputs, limit=limit)
+    record = to.record(op, kind, **rows, outputs=outputs, inputs=inputs)
     to.row_by_row(f"{kind}_{to.bits(op.x)}_{to.bits(op.y)}", record, op.x, op.y)
 
 
@@ -71,8 +71,7 @@ def _(op: Embed, to: Writer) -> None:
     outputs, inputs = op.weight.shape
     kind, weight = "tinyloc_embed", op.weight.T  # input by input: those that are 0 are left out
     table = to.table(f"{op.name}_table", op.table)
-    limit = to.graph.tensor(op.y).limit
-    sizes = {"outputs": outputs, "inputs": inputs, "limit": limit}
+    sizes = {"outputs": outputs, "inputs": inputs}
     if op.weight_bits == 4:
         kind, rows = "tinyloc_packed_embed", to.rows(op, packed(weight))
     else:
@@ -116,8 +115,7 @@ def _(op: LayerNorm, to: Writer) -> None:
 @emit_operator.register(DepthwiseConv)
 def _(op: DepthwiseConv, to: Writer) -> None:
     channels, taps = op.weight.shape
-    limit = to.graph.tensor(op.y).limit
-    record = to.record(op, "tinyloc_conv", **to.rows(op), channels=channels, taps=taps, limit=limit)
+    record = to.record(op, "tinyloc_conv", **to.rows(op), channels=channels, taps=taps)
     function = f"tinyloc_conv_{to.bits(op.x)}_{to.bits(op.y)}"
     past = f"state->{op.state(to.graph).name}"
     to.call(function, record, past, to.pointer(op.x), to.pointer(op.y))
@@ -126,20 +124,19 @@ def _(op: DepthwiseConv, to: Writer) -> None:
 @emit_operator.register(Scan)
 def _(op: Scan, to: Writer) -> None:
     channels, states = op.decay.shape
+    lift = lift_of(op.y_shift)
     record = to.record(
         op,
         "tinyloc_scan",
         decay=to.table(f"{op.name}_decay", op.decay),
         skip=to.table(f"{op.name}_skip", op.skip),
         u_multiplier=op.u_multiplier,
-        y_multiplier=op.y_multiplier,
+        y_multiplier=op.y_multiplier << lift,
         channels=channels,
         states=states,
+        u=factor_of(0, op.u_shift, INT16_MAX),
+        y=factor_of(op.skip_shift + lift, op.y_shift, to.graph.tensor(op.y).limit),
         decay_shift=op.decay_shift,
-        u_shift=op.u_shift,
-        skip_shift=op.skip_shift,
-        y_shift=op.y_shift,
-        limit=to.graph.tensor(op.y).limit,
     )
     operands = [to.pointer(name) for name in (op.dt, op.b, op.c, op.x, op.y)]
     to.call(f"tinyloc_scan_{to.bits(op.x)}", record, f"state->{op.state(to.graph).name}", *operands)
@@ -147,29 +144,14 @@ def _(op: Scan, to: Writer) -> None:
 
 @emit_operator.register(Multiply)
 def _(op: Multiply, to: Writer) -> None:
-    y = to.graph.tensor(op.y)
-    record = to.record(
-        op,
-        "tinyloc_multiply",
-        multiplier=op.multiplier,
-        size=to.elements(op.y),
-        shift=op.shift,
-        limit=y.limit,
-    )
-    function = f"tinyloc_multiply_{to.bits(op.b)}_{y.bits}"
+    size, factor = to.elements(op.y), to.factor(op)
+    record = to.record(op, "tinyloc_multiply", multiplier=op.multiplier, size=size, factor=factor)
+    function = f"tinyloc_multiply_{to.bits(op.b)}_{to.bits(op.y)}"
     to.call(function, record, *(to.pointer(name) for name in (op.a, op.b, op.y)))
 
 
 @emit_operator.register(Add)
 def _(op: Add, to: Writer) -> None:
-    y = to.graph.tensor(op.y)
-    record = to.record(
-        op,
-        "tinyloc_add",
-        a_multiplier=op.a_multiplier,
-        b_multiplier=op.b_multiplier,
-        size=to.elements(op.y),
-        shift=op.shift,
-        limit=y.limit,
-    )
+    multipliers = {"a_multiplier": op.a_multiplier, "b_multiplier": op.b_multiplier}
+    record = to.record(op, "tinyloc_add", **multipliers, size=to.elements(op.y), factor=to.factor(op))
     to.call("tinyloc_add_16", record, *(to.pointer(name) for name in (op.a, op.b, op.y)))

@@ -86,7 +86,6 @@ def _(op: Conv, to: Writer) -> None:
         taps=op.taps,
         stride=op.stride,
         past=op.past,
-        limit=y.limit,
     )
     to.call("tinyloc_rows_conv_16", record, to.pointer(op.x), to.pointer(op.y))
 
@@ -117,10 +116,8 @@ def _(op: Statistics, to: Writer) -> None:
 @emit_operator.register(Standardise)
 def _(op: Standardise, to: Writer) -> None:
     y = to.graph.tensor(op.y)
-    tables = {
-        part: to.table(f"{op.name}_{part}", getattr(op, part)) for part in ("offset", "multiplier", "shift")
-    }
-    record = to.record(op, "tinyloc_standardise", **tables, size=y.size, limit=y.limit)
+    tables = {part: to.table(f"{op.name}_{part}", getattr(op, part)) for part in ("offset", "multiplier")}
+    record = to.record(op, "tinyloc_standardise", **tables, size=y.size, factor=to.factor(op))
     to.call("tinyloc_standardise_16", record, to.pointer(op.x), to.pointer(op.y))
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tinyloc import __version__
 from tinyloc.emit import answer_operators, decision_operators, window_operators  # noqa: F401  (they register)
-from tinyloc.emit.literals import array, comment, identifier, integer
+from tinyloc.emit.literals import array, comment, factor_of, identifier, integer
 from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
 from tinyloc.files import write_text
@@ -29,6 +29,7 @@ from tinyloc.quant.graph import (
     SAMPLE,
     SETTLED,
     UNKNOWN,
+    Add,
     Collect,
     Conv,
     DepthwiseConv,
@@ -37,9 +38,12 @@ from tinyloc.quant.graph import (
     Forest,
     Graph,
     Linear,
+    Multiply,
     Operator,
     Running,
+    Standardise,
 )
+from tinyloc.quant.operator import lift_of
 from tinyloc.quant.stream import answer_bytes, gap_steps
 from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
@@ -277,11 +281,16 @@ class Writer:
     def rows(
         self, op: Linear | Embed | DepthwiseConv | Conv, weight: npt.NDArray[Any] | None = None
     ) -> dict[str, str]:
-        """Tables of weights, in another form where that is given, and of what each row is requantised by."""
-        parts = {part: getattr(op, part) for part in ("weight", "bias", "multiplier", "shift")}
+        """Tables of weights, in another form where that is given, and what each row is requantised by."""
+        parts = {part: getattr(op, part) for part in ("weight", "bias", "multiplier")}
         if weight is not None:
             parts["weight"] = weight
-        return {part: self.table(f"{op.name}_{part}", values) for part, values in parts.items()}
+        tables = {part: self.table(f"{op.name}_{part}", values) for part, values in parts.items()}
+        return {**tables, "factor": self.factor(op)}
+
+    def factor(self, op: Linear | Embed | DepthwiseConv | Conv | Standardise | Multiply | Add) -> str:
+        """What all rows of an operator are requantised by, as a C initialiser."""
+        return factor_of(lift_of(op.shift), op.shift, self.graph.tensor(op.y).limit)
 
 
 def state_bytes(graph: Graph) -> int:

@@ -69,7 +69,7 @@ Precision = Literal["int16", "int8"]
 MARGIN = 1.1
 """How far beyond the largest calibrated value an int16 range reaches; 16 bits have the room."""
 LOG2_E = math.log2(math.e)
-Quantised = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.uint8]]
+Quantised = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], int]
 """Weights, bias, multiplier, shift."""
 
 
@@ -123,6 +123,12 @@ def factor(value: float, operator: str) -> tuple[int, int]:
     if shift < 1:
         raise QuantisationError(f"operator {operator!r} needs a factor of {value:g}, which is beyond 2^30")
     return multiplier, shift
+
+
+def factors(values: Float, operator: str) -> tuple[npt.NDArray[np.int32], int]:
+    """Real factors >= 0 as multipliers [n] int32 over one shift; the largest has 31 bits."""
+    _, shift = factor(float(values.max()), operator)
+    return np.rint(np.ldexp(values, shift)).clip(0, INT32_MAX).astype(np.int32), shift
 
 
 class Lowering:
@@ -273,13 +279,8 @@ class Lowering:
         units = np.rint(corrected / (scale * x.scale))
         if np.abs(units).max(initial=0.0) > INT32_MAX:
             raise QuantisationError(f"operator {operator!r} has a bias beyond 32 bits")
-        factors = [factor(float(s) * x.scale / y.scale, operator) for s in scale]
-        return (
-            rounded.astype(np.int8),
-            units.astype(np.int32),
-            np.array([m for m, _ in factors], np.int32),
-            np.array([s for _, s in factors], np.uint8),
-        )
+        multiplier, shift = factors(scale * x.scale / y.scale, operator)
+        return rounded.astype(np.int8), units.astype(np.int32), multiplier, shift
 
     def matrix(
         self, operator: FloatLinear | FloatEmbed, x: Tensor, y: Tensor
@@ -389,7 +390,7 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
     u_scale = h_scale / (32768 * b.scale)
     u_multiplier, u_shift = factor(dt.scale * x.scale / u_scale, operator.name)
     rate = -operator.A * LOG2_E * dt.scale * 2.0**16  # binary digits of exponent, in 2^-16, per unit of dt
-    decay_shift = int(min(31, math.floor(math.log2(32767 / max(float(rate.max()), 1e-9)))))
+    decay_shift = int(min(16, math.floor(math.log2(32767 / max(float(rate.max()), 1e-9)))))
     if decay_shift < 0:
         raise QuantisationError(f"operator {operator.name!r}: its step size times its decay is too large")
     decay = np.rint(rate * 2.0**decay_shift).astype(np.int16)

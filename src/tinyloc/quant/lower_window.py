@@ -37,7 +37,7 @@ from tinyloc.quant.graph import (
     Tensor,
     Viterbi,
 )
-from tinyloc.quant.lower import LOG2_E, MARGIN, Lowering, factor, lower_operator
+from tinyloc.quant.lower import LOG2_E, MARGIN, Lowering, factor, factors, lower_operator
 
 
 @lower_operator.register
@@ -160,14 +160,14 @@ def _(operator: FloatStatistics, to: Lowering) -> Operator:
 def _(operator: FloatStandardise, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
     y = to.tensor(operator.y, x.size)
-    factors = [factor(float(gain) * x.scale / y.scale, operator.name) for gain in operator.gain]
+    multiplier, shift = factors(operator.gain * x.scale / y.scale, operator.name)
     return Standardise(
         operator.name,
         x.name,
         y.name,
         np.rint(operator.offset / x.scale).astype(np.int16),
-        np.array([multiplier for multiplier, _ in factors], np.int32),
-        np.array([shift for _, shift in factors], np.uint8),
+        multiplier,
+        shift,
     )
 
 

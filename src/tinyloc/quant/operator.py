@@ -123,15 +123,14 @@ def requantisation_is(
     operator: Operator,
     bias: npt.NDArray[np.int32],
     multiplier: npt.NDArray[np.int32],
-    shift: npt.NDArray[np.uint8],
+    shift: int,
     size: int,
 ) -> None:
-    """Require a bias, a multiplier and a shift for each of `size` rows."""
+    """Require a bias and a multiplier for each of `size` rows, and a shift for all."""
     array_is(operator, "bias", bias, np.int32, (size,))
     array_is(operator, "multiplier", multiplier, np.int32, (size,))
-    array_is(operator, "shift", shift, np.uint8, (size,))
     require(operator, bool(np.all(multiplier >= 0)), "has a negative multiplier")
-    require(operator, bool(np.all((shift >= 1) & (shift <= 62))), "has a shift outside 1..62")
+    require(operator, 1 <= shift <= 62, "has a shift outside 1..62")
 
 
 def weights_fit(operator: Operator, weight: npt.NDArray[np.int8], bits: int) -> None:
@@ -141,7 +140,18 @@ def weights_fit(operator: Operator, weight: npt.NDArray[np.int8], bits: int) -> 
     require(operator, fits, "has weights beyond the 7 that 4 bits hold")
 
 
-def accumulator_fits(operator: Operator, worst: npt.NDArray[np.int64], bias: npt.NDArray[np.int32]) -> None:
-    """The proof: the largest sum that these very weights can reach, for any input, stays within int32."""
+def lift_of(shift: int) -> int:
+    """Bits by which the device shifts a sum up before requantising, so that `shift` becomes 33 or more."""
+    return max(0, 33 - shift)
+
+
+def accumulator_fits(
+    operator: Operator, worst: npt.NDArray[np.int64], bias: npt.NDArray[np.int32], shift: int
+) -> None:
+    """The proof: the largest sum that these very weights can reach, for any input, stays within int32, also
+    when it is shifted up by `lift_of(shift)` bits.
+    """
     largest = int((worst + np.abs(bias.astype(np.int64))).max())
     require(operator, largest <= INT32_MAX, f"could reach {largest} in a 32-bit accumulator")
+    lifted = largest << lift_of(shift)
+    require(operator, lifted <= INT32_MAX, f"could reach {lifted} in a 32-bit accumulator, once shifted up")

@@ -23,6 +23,7 @@ from tinyloc.quant.operator import (
     accumulator_fits,
     array_is,
     factor_is,
+    lift_of,
     requantisation_is,
     require,
     weights_fit,
@@ -115,16 +116,16 @@ class Curve(Unary):
 
 @dataclass(frozen=True)
 class Linear(Unary):
-    """y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * x[i], multiplier[o], shift[o])).
+    """y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * x[i], multiplier[o], shift)).
 
-    `weight` [out, in] int8, `bias` [out] int32, `multiplier` [out] int32 >= 0, `shift` [out] uint8 in 1..62.
+    `weight` [out, in] int8, `bias` [out] int32, `multiplier` [out] int32 >= 0, `shift` in 1..62.
     `weight_bits` 8, or 4: then |weight| <= 7, and the device keeps two in a byte.
     """
 
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.uint8]
+    shift: int
     weight_bits: int = 8
     overwrites: ClassVar[tuple[str, ...]] = ()
 
@@ -134,14 +135,16 @@ class Linear(Unary):
         array_is(self, "weight", self.weight, np.int8, (y.size, x.size))
         weights_fit(self, self.weight, self.weight_bits)
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
-        accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias)
+        accumulator_fits(
+            self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias, self.shift
+        )
 
 
 @dataclass(frozen=True)
 class Embed(Unary):
     """Lookup and Linear at once, straight from the sample:
 
-    y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * table[x[i] + 128], multiplier[o], shift[o])).
+    y[o] = clamp(requantise(bias[o] + sum_i weight[o, i] * table[x[i] + 128], multiplier[o], shift)).
     `table` [256] int16; the others as in Linear. The device keeps no copy of the signal, and an access point
     whose entry is 0 ("not heard", under the power law) costs it no multiplication.
     """
@@ -150,7 +153,7 @@ class Embed(Unary):
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.uint8]
+    shift: int
     weight_bits: int = 8
     overwrites: ClassVar[tuple[str, ...]] = ()
 
@@ -165,7 +168,9 @@ class Embed(Unary):
         weights_fit(self, self.weight, self.weight_bits)
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
         largest = int(np.abs(self.table.astype(np.int64)).max())
-        accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * largest, self.bias)
+        accumulator_fits(
+            self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * largest, self.bias, self.shift
+        )
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ class DepthwiseConv(Unary):
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.uint8]
+    shift: int
 
     def state(self, graph: Graph) -> State:
         x = graph.tensor(self.x)
@@ -221,7 +226,9 @@ class DepthwiseConv(Unary):
         require(self, self.weight.ndim == 2 and 2 <= self.weight.shape[1] <= 16, "has 2..16 taps")
         array_is(self, "weight", self.weight, np.int8, (x.size, self.weight.shape[1]))
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
-        accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias)
+        accumulator_fits(
+            self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias, self.shift
+        )
 
 
 @dataclass(frozen=True)
@@ -276,16 +283,19 @@ class Scan(Operator):
         array_is(self, "decay", self.decay, np.int16, (x.size, b.size))
         require(self, int(self.decay.min()) >= 0, "has a state that grows by itself")
         array_is(self, "skip", self.skip, np.int32, (x.size,))
-        require(self, 0 <= self.decay_shift <= 31, f"decay_shift is {self.decay_shift}, expected 0..31")
+        require(self, 0 <= self.decay_shift <= 16, f"decay_shift is {self.decay_shift}, expected 0..16")
         factor_is(self, self.u_multiplier, self.u_shift)
+        require(self, self.u_shift >= 33, f"u_shift is {self.u_shift}, expected 33 or more")
         factor_is(self, self.y_multiplier, self.y_shift)
-        require(
-            self,
-            self.skip_shift >= 0 and x.magnitude.bit_length() + 31 + self.skip_shift <= 60,
-            "shifts x * skip out of 64 bits",
-        )
-        fits = b.size * c.limit * 32768 <= INT32_MAX
-        require(self, fits, f"sums {b.size} products that may leave 32 bits")
+        lift = lift_of(self.y_shift)
+        shifted = x.magnitude << max(0, self.skip_shift) + lift
+        require(self, self.skip_shift >= 0 and shifted <= INT32_MAX, "shifts x out of 32 bits")
+        require(self, self.y_multiplier << lift <= INT32_MAX, "reads with a factor beyond 31 bits")
+        largest = b.size * c.limit * 32768
+        require(self, largest <= INT32_MAX, f"sums {b.size} products that may leave 32 bits")
+        through = x.magnitude * int(np.abs(self.skip.astype(np.int64)).max()) << self.skip_shift
+        worst = (largest * self.y_multiplier + through) >> self.y_shift
+        require(self, worst < INT32_MAX, "reads more than 32 bits hold")
 
 
 @dataclass(frozen=True)
@@ -312,6 +322,7 @@ class Multiply(Operator):
         require(self, alike(a, y) and alike(b, y), "has operands of other sizes")
         require(self, a.bits == 16 and b.bits == y.bits, "takes an int16 vector first and stores y as b")
         factor_is(self, self.multiplier, self.shift)
+        require(self, self.shift >= 33, f"has a shift of {self.shift}, expected 33 or more")
 
 
 @dataclass(frozen=True)
@@ -340,3 +351,4 @@ class Add(Operator):
         require(self, a.bits == b.bits == y.bits == 16, "works on int16 vectors")
         factor_is(self, self.a_multiplier, self.shift)
         factor_is(self, self.b_multiplier, self.shift)
+        require(self, self.shift >= 17, "sums to more than 32 bits hold")

@@ -31,7 +31,7 @@ from tinyloc.files import write_bytes
 from tinyloc.quant.graph import OPERATORS, Graph, Operator, Tensor
 
 MAGIC = b"TINYLOC\0"
-VERSION = 3
+VERSION = 4
 _HEAD = struct.Struct("<8sHII")
 _DIGEST = 32
 _START = _HEAD.size + _DIGEST

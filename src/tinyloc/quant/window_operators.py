@@ -177,7 +177,7 @@ class Conv(Unary):
     weight: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.uint8]
+    shift: int
     taps: int
     stride: int
     past: int
@@ -193,7 +193,9 @@ class Conv(Unary):
         require(self, (y.rows - 1) * self.stride - self.past < x.rows, "reads behind its last row")
         array_is(self, "weight", self.weight, np.int8, (y.size, self.taps * x.size))
         requantisation_is(self, self.bias, self.multiplier, self.shift, y.size)
-        accumulator_fits(self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias)
+        accumulator_fits(
+            self, np.abs(self.weight.astype(np.int64)).sum(axis=1) * x.magnitude, self.bias, self.shift
+        )
 
 
 @dataclass(frozen=True)
@@ -270,11 +272,12 @@ class Statistics(Unary):
 
 @dataclass(frozen=True)
 class Standardise(Unary):
-    """y = clamp(requantise(x - offset, multiplier, shift)), each element by its own numbers."""
+    """y = clamp(requantise(x - offset, multiplier, shift)), each element by its own offset and
+    multiplier."""
 
     offset: npt.NDArray[np.int16]
     multiplier: npt.NDArray[np.int32]
-    shift: npt.NDArray[np.uint8]
+    shift: int
 
     def check(self, graph: Graph) -> None:
         x, y = graph.tensor(self.x), graph.tensor(self.y)
@@ -282,7 +285,9 @@ class Standardise(Unary):
             self, x.bits == y.bits == 16 and x.size == y.size and x.rows == y.rows == 1, "works on a vector"
         )
         array_is(self, "offset", self.offset, np.int16, (x.size,))
-        requantisation_is(self, np.zeros(x.size, np.int32), self.multiplier, self.shift, x.size)
+        nothing = np.zeros(x.size, np.int32)
+        requantisation_is(self, nothing, self.multiplier, self.shift, x.size)
+        accumulator_fits(self, x.magnitude + np.abs(self.offset.astype(np.int64)), nothing, self.shift)
 
 
 @dataclass(frozen=True)

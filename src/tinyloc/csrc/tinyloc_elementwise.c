@@ -49,14 +49,30 @@ int16_t tinyloc_requantise_wide(int32_t value, int32_t multiplier, uint8_t shift
 TINYLOC_LOOKUP(tinyloc_lookup_8, int8_t)
 TINYLOC_LOOKUP(tinyloc_lookup_16, int16_t)
 
+#define TINYLOC_FILL(name, y_t)                                                                                \
+    void name(y_t fill, uint16_t size, const int8_t *x, y_t *y)                                                \
+    {                                                                                                          \
+        for (uint16_t i = 0; i < size; i++) {                                                                  \
+            y[i] = x[i] == -128 ? fill : x[i];                                                                 \
+        }                                                                                                      \
+    }
+
+TINYLOC_FILL(tinyloc_fill_8, int8_t)
+TINYLOC_FILL(tinyloc_fill_16, int16_t)
+
 void tinyloc_curve(TINYLOC_FLASH int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
 {
-    for (uint16_t i = 0; i < size; i++) {
-        const int32_t value = x[i];
+    for (int16_t *end = y + size; y != end;) {
+        const int32_t value = *x++;
         TINYLOC_FLASH int16_t *point = table + ((value >> 8) + 128);
         const int32_t rest = value & 255;
+#if TINYLOC_DSP
+        /* point[0] * (256 - rest) + point[1] * rest: the same sum */
+        *y++ = (int16_t)(tinyloc_dot2(tinyloc_word(point), (uint32_t)(rest * 65535 + 256), 128) >> 8);
+#else
         const int32_t rise = (int32_t)point[1] - point[0];
-        y[i] = (int16_t)(point[0] + ((rise * rest + 128) >> 8));
+        *y++ = (int16_t)(point[0] + ((rise * rest + 128) >> 8));
+#endif
     }
 }
 

@@ -111,6 +111,10 @@ void tinyloc_running(uint16_t points, int8_t *largest, int16_t *total, int16_t *
 void tinyloc_lookup_8(TINYLOC_FLASH int8_t *table, uint16_t size, const int8_t *x, int8_t *y);
 void tinyloc_lookup_16(TINYLOC_FLASH int16_t *table, uint16_t size, const int8_t *x, int16_t *y);
 
+/* The same for a table that changes -128 alone: y[i] = x[i], or fill where that is -128. */
+void tinyloc_fill_8(int8_t fill, uint16_t size, const int8_t *x, int8_t *y);
+void tinyloc_fill_16(int16_t fill, uint16_t size, const int8_t *x, int16_t *y);
+
 /* y[i] = table [257] at x[i], between its points by a straight line. x and y may be the same vector. */
 void tinyloc_curve(TINYLOC_FLASH int16_t *table, uint16_t size, const int16_t *x, int16_t *y);
 
@@ -138,11 +142,15 @@ void tinyloc_conv_16_16(TINYLOC_FLASH tinyloc_conv *op, int16_t *past, const int
 void tinyloc_conv_8_8(TINYLOC_FLASH tinyloc_conv *op, int8_t *past, const int8_t *x, int8_t *y);
 
 /* The selective scan, one step; h [channels][states] is read and written. x, dt, y [channels] (y may be x or
-   dt), b, c [states]; dt is never negative. */
-void tinyloc_scan_16(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,
-                     const int16_t *c, const int16_t *x, int16_t *y);
-void tinyloc_scan_8(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,
-                    const int16_t *c, const int8_t *x, int16_t *y);
+   dt), b, c [states]; dt is never negative. An odd number of states has functions of its own. */
+#define TINYLOC_SCAN_OF(name, x_t)                                                                             \
+    void name(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,                 \
+              const int16_t *c, const x_t *x, int16_t *y);
+
+TINYLOC_SCAN_OF(tinyloc_scan_16, int16_t)
+TINYLOC_SCAN_OF(tinyloc_scan_8, int8_t)
+TINYLOC_SCAN_OF(tinyloc_scan_odd_16, int16_t)
+TINYLOC_SCAN_OF(tinyloc_scan_odd_8, int8_t)
 
 /* y = clamp(requantise(a * b)). y may be a or b where they are stored alike. */
 void tinyloc_multiply_16_16(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);

@@ -30,24 +30,23 @@ static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint1
 #endif
 
 #if TINYLOC_DSP
-/* Four inputs of two rows at a time, so that each pair of inputs is loaded once for both; sums go in and come out.
-   Groups of four weights stand in the order 0, 2, 1, 3. The loop is written out: 14 instructions for 8 products. */
-static inline void two_rows(TINYLOC_FLASH int8_t *weight, TINYLOC_FLASH int8_t *other, const int16_t *x,
-                            uint16_t inputs, int32_t *sums)
+/* Groups of four weights stand in the order 0, 2, 1, 3. The loops are written out: 14 instructions for 8 products
+   of two rows, so that each pair of inputs is loaded once for both; sums go in and come out. */
+static inline void two_rows(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t *sums)
 {
+    TINYLOC_FLASH int8_t *other = weight + inputs;
     int32_t first = sums[0], second = sums[1];
-    uint32_t groups = inputs / 4U;
+    uint32_t groups = inputs / 4U, w, v, low, high, pair;
     if (groups != 0) {
-        uint32_t w, v, low, high, t;
         __asm__("1: ldr %[w], [%[weight]], #4\n"
                 "ldr %[v], [%[other]], #4\n"
                 "ldr %[low], [%[x]], #4\n"
                 "ldr %[high], [%[x]], #4\n"
                 "subs %[groups], %[groups], #1\n"
-                "sxtb16 %[t], %[w]\n"
-                "smlad %[first], %[t], %[low], %[first]\n"
-                "sxtb16 %[t], %[v]\n"
-                "smlad %[second], %[t], %[low], %[second]\n"
+                "sxtb16 %[pair], %[w]\n"
+                "smlad %[first], %[pair], %[low], %[first]\n"
+                "sxtb16 %[pair], %[v]\n"
+                "smlad %[second], %[pair], %[low], %[second]\n"
                 "sxtb16 %[w], %[w], ror #8\n"
                 "smlad %[first], %[w], %[high], %[first]\n"
                 "sxtb16 %[v], %[v], ror #8\n"
@@ -55,12 +54,27 @@ static inline void two_rows(TINYLOC_FLASH int8_t *weight, TINYLOC_FLASH int8_t *
                 "bne 1b"
                 : [weight] "+r"(weight), [other] "+r"(other), [x] "+r"(x), [groups] "+r"(groups),
                   [first] "+r"(first), [second] "+r"(second), [w] "=&r"(w), [v] "=&r"(v), [low] "=&r"(low),
-                  [high] "=&r"(high), [t] "=&r"(t)
+                  [high] "=&r"(high), [pair] "=&r"(pair)
                 :
                 : "cc", "memory");
     }
-    sums[0] = tail(weight, x, inputs % 4, first);
-    sums[1] = tail(other, x, inputs % 4, second);
+    for (uint16_t rest = inputs % 4; rest != 0; rest--, x++) {
+        first += (int32_t)*weight++ * *x;
+        second += (int32_t)*other++ * *x;
+    }
+    sums[0] = first;
+    sums[1] = second;
+}
+
+/* The last of an odd number of rows. */
+static int32_t one_row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
+{
+    for (uint16_t groups = inputs / 4; groups != 0; groups--, weight += 4, x += 4) {
+        const uint32_t w = tinyloc_word(weight);
+        sum = tinyloc_dot2(tinyloc_bytes_0_2(w), tinyloc_word(x), sum);
+        sum = tinyloc_dot2(tinyloc_bytes_1_3(w), tinyloc_word(x + 2), sum);
+    }
+    return tail(weight, x, inputs % 4, sum);
 }
 
 #define TINYLOC_LINEAR_16(name, y_t)                                                                           \
@@ -70,19 +84,15 @@ static inline void two_rows(TINYLOC_FLASH int8_t *weight, TINYLOC_FLASH int8_t *
         TINYLOC_FLASH int32_t *bias = op->bias, *multiplier = op->multiplier;                                  \
         const uint16_t inputs = op->inputs;                                                                    \
         const tinyloc_factor by = op->factor;                                                                  \
-        for (uint16_t left = op->outputs;; left = (uint16_t)(left - 2)) {                                      \
-            int32_t sums[2] = {bias[0], bias[left > 1]};                                                       \
-            two_rows(weight, left > 1 ? weight + inputs : weight, x, inputs, sums);                            \
-            *y++ = (y_t)tinyloc_requantise_row(sums[0], *multiplier++, by);                                    \
-            if (left == 1) {                                                                                   \
-                return; /* an odd row was its own neighbour */                                                 \
-            }                                                                                                  \
-            *y++ = (y_t)tinyloc_requantise_row(sums[1], *multiplier++, by);                                    \
-            if (left == 2) {                                                                                   \
-                return;                                                                                        \
-            }                                                                                                  \
-            bias += 2;                                                                                         \
-            weight += 2 * inputs;                                                                              \
+        uint16_t pairs = op->outputs / 2;                                                                      \
+        for (; pairs != 0; pairs--, weight += 2 * inputs, bias += 2, multiplier += 2, y += 2) {                \
+            int32_t sums[2] = {bias[0], bias[1]};                                                              \
+            two_rows(weight, x, inputs, sums);                                                                 \
+            y[0] = (y_t)tinyloc_requantise_row(sums[0], multiplier[0], by);                                    \
+            y[1] = (y_t)tinyloc_requantise_row(sums[1], multiplier[1], by);                                    \
+        }                                                                                                      \
+        if (op->outputs % 2 != 0) {                                                                            \
+            *y = (y_t)tinyloc_requantise_row(one_row(weight, x, inputs, *bias), *multiplier, by);              \
         }                                                                                                      \
     }
 #else

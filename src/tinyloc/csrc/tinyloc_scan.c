@@ -31,51 +31,62 @@ static inline uint32_t two_states(int32_t scaled, uint32_t rates, uint32_t u, ui
 #endif
 
 /* All states of one channel: h is read and written, its products with c are summed. */
-static inline int32_t channel_states(TINYLOC_FLASH int16_t *decay, uint8_t decay_shift, int16_t *h,
-                                     const int16_t *b, const int16_t *c, uint16_t states, int32_t step, int32_t u)
+static inline int32_t states_one_by_one(TINYLOC_FLASH int16_t *decay, uint8_t decay_shift, int16_t *h, const int16_t *b,
+                                        const int16_t *c, uint16_t states, int32_t step, int32_t u)
 {
     int32_t read = 0;
-    const int16_t *const end = b + states;
-#if TINYLOC_DSP
-    const int32_t scaled = step << (16 - decay_shift);
-    for (const int16_t *last = b + (states & ~1U); b != last; b += 2, c += 2, h += 2, decay += 2) {
-        const uint32_t next = two_states(scaled, tinyloc_word(decay), (uint32_t)u, tinyloc_word(b), tinyloc_word(h));
-        __builtin_memcpy(h, &next, 4);
-        read = tinyloc_dot2(next, tinyloc_word(c), read);
-    }
-#endif
+    for (const int16_t *end = b + states; b != end; b++, c++, h++, decay++) {
 #if TINYLOC_AVR
-    for (; b != end; b++, c++, h++, decay++) {
-        const int16_t keep = tinyloc_avr_keep((int16_t)step, *decay, decay_shift);
+        const int16_t factor = tinyloc_avr_keep((int16_t)step, *decay, decay_shift);
         const int32_t in = tinyloc_avr_product((int16_t)u, *b) + 16384;
-        *h = tinyloc_avr_held(tinyloc_avr_product(*h, keep) + in);
+        *h = tinyloc_avr_held(tinyloc_avr_product(*h, factor) + in);
         read += tinyloc_avr_product(*h, *c);
-    }
-#endif
-    for (; b != end; b++, c++, h++, decay++) {
+#else
         const int32_t factor = tinyloc_power((step * *decay) >> decay_shift);
         const int32_t next = tinyloc_clamp16((*h * factor + (u * *b + 16384)) >> 15);
         *h = (int16_t)next;
         read += next * *c;
+#endif
     }
     return read;
 }
 
-#define TINYLOC_SCAN(name, x_t)                                                                                \
+#if TINYLOC_DSP
+static inline int32_t states_by_twos(TINYLOC_FLASH int16_t *decay, uint8_t decay_shift, int16_t *h, const int16_t *b,
+                                     const int16_t *c, uint16_t states, int32_t step, int32_t u)
+{
+    int32_t read = 0;
+    const int32_t scaled = step << (16 - decay_shift);
+    for (const int16_t *end = b + states; b != end; b += 2, c += 2, h += 2, decay += 2) {
+        const uint32_t next = two_states(scaled, tinyloc_word(decay), (uint32_t)u, tinyloc_word(b), tinyloc_word(h));
+        __builtin_memcpy(h, &next, 4);
+        read = tinyloc_dot2(next, tinyloc_word(c), read);
+    }
+    return read;
+}
+#else
+#define states_by_twos states_one_by_one
+#endif
+
+#define TINYLOC_SCAN(name, x_t, channel_states)                                                                \
     void name(TINYLOC_FLASH tinyloc_scan *op, int16_t *h, const int16_t *dt, const int16_t *b,                 \
               const int16_t *c, const x_t *x, int16_t *y)                                                      \
     {                                                                                                          \
         TINYLOC_FLASH int16_t *decay = op->decay;                                                              \
         TINYLOC_FLASH int32_t *skip = op->skip;                                                                \
         const uint16_t states = op->states;                                                                    \
+        const uint8_t decay_shift = op->decay_shift;                                                           \
+        const tinyloc_factor u_by = op->u, y_by = op->y;                                                       \
         for (int16_t *last = y + op->channels; y != last; decay += states, h += states) {                      \
             const int32_t step = *dt++, input = *x++;                                                          \
-            const int32_t u = tinyloc_requantise_row(step * input, op->u_multiplier, op->u);                   \
-            const int32_t read = channel_states(decay, op->decay_shift, h, b, c, states, step, u);             \
-            const int64_t through = (int64_t)(input * ((int32_t)1 << op->y.lift)) * *skip++;                   \
-            *y++ = tinyloc_upper_row((int64_t)read * op->y_multiplier + through, op->y);                       \
+            const int32_t u = tinyloc_requantise_row(step * input, op->u_multiplier, u_by);                    \
+            const int32_t read = channel_states(decay, decay_shift, h, b, c, states, step, u);                 \
+            const int64_t through = (int64_t)(input * ((int32_t)1 << y_by.lift)) * *skip++;                    \
+            *y++ = tinyloc_upper_row((int64_t)read * op->y_multiplier + through, y_by);                        \
         }                                                                                                      \
     }
 
-TINYLOC_SCAN(tinyloc_scan_16, int16_t)
-TINYLOC_SCAN(tinyloc_scan_8, int8_t)
+TINYLOC_SCAN(tinyloc_scan_16, int16_t, states_by_twos)
+TINYLOC_SCAN(tinyloc_scan_8, int8_t, states_by_twos)
+TINYLOC_SCAN(tinyloc_scan_odd_16, int16_t, states_one_by_one)
+TINYLOC_SCAN(tinyloc_scan_odd_8, int8_t, states_one_by_one)

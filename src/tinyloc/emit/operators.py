@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tinyloc.emit.literals import factor_of, packed, unpacking_order
 from tinyloc.quant.graph import (
     Add,
@@ -42,9 +44,12 @@ def _(op: Running, to: Writer) -> None:
 
 @emit_operator.register(Lookup)
 def _(op: Lookup, to: Writer) -> None:
+    size, operands = str(to.elements(op.y)), (to.pointer(op.x), to.pointer(op.y))
+    if np.array_equal(op.table[1:], np.arange(-127, 128)):  # all but "not heard" stays: no table is needed
+        to.call(f"tinyloc_fill_{to.bits(op.y)}", str(op.table[0]), size, *operands)
+        return
     table = to.table(f"{op.name}_table", op.table)
-    size = str(to.elements(op.y))
-    to.call(f"tinyloc_lookup_{to.bits(op.y)}", table, size, to.pointer(op.x), to.pointer(op.y))
+    to.call(f"tinyloc_lookup_{to.bits(op.y)}", table, size, *operands)
 
 
 @emit_operator.register(Curve)
@@ -139,7 +144,8 @@ def _(op: Scan, to: Writer) -> None:
         decay_shift=op.decay_shift,
     )
     operands = [to.pointer(name) for name in (op.dt, op.b, op.c, op.x, op.y)]
-    to.call(f"tinyloc_scan_{to.bits(op.x)}", record, f"state->{op.state(to.graph).name}", *operands)
+    function = f"tinyloc_scan_{'odd_' if states % 2 else ''}{to.bits(op.x)}"
+    to.call(function, record, f"state->{op.state(to.graph).name}", *operands)
 
 
 @emit_operator.register(Multiply)

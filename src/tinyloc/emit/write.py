@@ -104,6 +104,7 @@ class Writer:
         self.graph, self.layout = graph, layout
         self.text = _Text()
         self.windowed = graph.windowed
+        self.tables: dict[tuple[str, bytes], str] = {}  # what a static table holds -> its name
         self.late = False  # whether the operator at hand waits for a full window
         self.deciding = False  # whether it is the decision layer
         self.adding = False  # whether it only adds to the answer
@@ -226,7 +227,11 @@ class Writer:
         return identifier(name)
 
     def table(self, name: str, values: npt.NDArray[Any], linkage: str = "static") -> str:
-        """Add a constant table; returns its name."""
+        """Add a constant table; returns its name, or that of one with the same content."""
+        content = (values.dtype.name, values.tobytes())
+        if linkage and content in self.tables:
+            return self.tables[content]
+        self.tables[content] = name
         self.text.tables.append(
             {
                 "linkage": linkage,

@@ -68,6 +68,8 @@ from tinyloc.quant.tables import curve_table, lookup_table
 Precision = Literal["int16", "int8"]
 MARGIN = 1.1
 """How far beyond the largest calibrated value an int16 range reaches; 16 bits have the room."""
+WIDEST = 64
+"""The widest sample whose dBm are stored in 16 bits."""
 LOG2_E = math.log2(math.e)
 Quantised = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32], int]
 """Weights, bias, multiplier, shift."""
@@ -161,8 +163,18 @@ class Lowering:
         return limits
 
     def _groups(self) -> list[tuple[str, ...]]:
-        """Tensors that an operator hands on as they are, and that so need one scale."""
+        """Tensors that need one scale: an operator hands them on as they are, or curves share a table."""
         groups: list[set[str]] = []
+
+        def join(names: set[str]) -> None:
+            for group in [group for group in groups if group & names]:
+                names |= group
+                groups.remove(group)
+            groups.append(names)
+
+        for kind in ("x", "y"):
+            for curves in self._curves().values():
+                join({getattr(curve, kind) for curve in curves})
         for operator in self.floats.operators:
             if isinstance(operator, (FloatCollect, FloatPosition, FloatLastRow, FloatViterbi, FloatCurve)):
                 if isinstance(operator, FloatCurve) and not self.is_plain_relu(operator):
@@ -172,11 +184,16 @@ class Lowering:
                 names = {operator.a, operator.b, operator.c, operator.y}
             else:
                 continue
-            for group in [group for group in groups if group & names]:
-                names |= group
-                groups.remove(group)
-            groups.append(names)
+            join(names)
         return [tuple(sorted(group)) for group in groups]
+
+    def _curves(self) -> dict[str, list[FloatCurve]]:
+        """Curves of 16 bits by kind, where there are several: the device has one table for all of a kind."""
+        kinds: dict[str, list[FloatCurve]] = {}
+        for operator in self.floats.operators:
+            if isinstance(operator, FloatCurve) and not self.narrow & {operator.x, operator.y}:
+                kinds.setdefault(operator.kind, []).append(operator)
+        return {kind: curves for kind, curves in kinds.items() if len(curves) > 1 and kind != "relu"}
 
     def is_plain_relu(self, operator: FloatCurve) -> bool:
         """Whether it needs no table: a ReLU on 16 bits."""
@@ -312,7 +329,9 @@ def _(operator: FloatLookup, to: Lowering) -> Operator:
     # the power law goes on to +127 dBm, which no radio sends: only what was heard sets the scale
     reach = min(float(np.abs(table).max()), to.ranges.largest[operator.y] * MARGIN)
     if whole:
-        y = to.tensors[operator.y] = Tensor(operator.y, size, 8, 127, 1.0)
+        # 16 bits feed the device's fastest product; a wide sample keeps its bytes
+        bits, limit = (16, 128) if to.precision == "int16" and size <= WIDEST else (8, 127)
+        y = to.tensors[operator.y] = Tensor(operator.y, size, bits, limit, 1.0)
     else:
         bits, limit = (8, 127) if to.precision == "int8" else (16, 32767)
         y = to.tensors[operator.y] = Tensor(operator.y, size, bits, limit, max(reach, 1e-9) / limit)

@@ -41,6 +41,7 @@ test-slow: setup
 bench: setup
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/device.py
+	$(BIN)/python bench/peers.py
 
 # each ten minutes; atheris leads the loader's fuzzer by what its bytes reach, and is not needed elsewhere
 FUZZ_SECONDS ?= 600

@@ -212,17 +212,57 @@ def quantise(
     say(f"{run_folder.integer_model} is there; next: tinyloc emit {folder}")
 
 
-@app.command(epilog="Example: tinyloc emit runs/flat --to firmware/room_model")
+@app.command(epilog="Example: tinyloc emit runs/flat --as arduino --addresses anchors.csv")
 def emit(
-    folder: Folder, to: Annotated[Path | None, typer.Option(help="Folder for the C files [RUN/c].")] = None
+    folder: Folder,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for the files [RUN/c, or RUN/package-KIND].")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option("--as", help="A package to drop in: c, arduino, zephyr, platformio or esp-idf."),
+    ] = None,
+    hop: Annotated[int | None, typer.Option(help="Package: samples from an answer to the next.")] = None,
+    answers: Annotated[
+        str, typer.Option(help="Package: full (with probabilities and unknown) or plain.")
+    ] = "full",
+    false_unknown: Annotated[
+        float, typer.Option(help="Package: share of known validation windows that may be called unknown.")
+    ] = 0.05,
+    addresses: Annotated[Path | None, typer.Option(help="Package: a file of lines name,address.")] = None,
+    board: Annotated[
+        str, typer.Option(help="Package: whose clock and current its README counts by.")
+    ] = "stm32l4",
 ) -> None:
-    """Write the integer model as C99: tinyloc_init and tinyloc_step, no malloc, no float."""
+    """Write the integer model as C99: tinyloc_init and tinyloc_step, no malloc, no float.
+
+    With --as a package that listens without end, with an example, a self-test and a README of its own.
+    """
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder
 
-    for path in stages.emit(RunFolder(folder), to):
+    if kind is None:
+        if hop is not None or addresses is not None or answers != "full":
+            raise UsageError("--hop, --answers and --addresses are of a package", hint="Add --as c, say.")
+        for path in stages.emit(RunFolder(folder), to):
+            say(f"{path}  {path.stat().st_size:,} bytes")
+        say(f"next: tinyloc verify {folder}")
+        return
+    from tinyloc.device.boards import find_board
+    from tinyloc.emit.package import KINDS
+    from tinyloc.pipeline.package import PackageOptions, package, read_addresses
+
+    options = PackageOptions(
+        choice("as", kind, KINDS),  # type: ignore[arg-type]
+        hop,
+        choice("answers", answers, ("full", "plain")) == "full",
+        false_unknown,
+        None if addresses is None else read_addresses(addresses),
+        find_board(board),
+    )
+    paths = package(RunFolder(folder), options, to)
+    for path in paths:
         say(f"{path}  {path.stat().st_size:,} bytes")
-    say(f"next: tinyloc verify {folder}")
 
 
 @app.command(epilog="Example: tinyloc verify runs/flat --board nrf52832 --ram 32K")

@@ -18,7 +18,7 @@ _KEYWORDS = frozenset((
 ))  # fmt: skip
 
 
-TAKEN = frozenset(("arena", "memcpy", "memmove", "memset", "result", "row", "sample", "state"))
+TAKEN = frozenset(("arena", "memcpy", "memmove", "memset", "result", "row", "sample", "state", "trace"))
 """Names that the templates use themselves."""
 
 
@@ -32,7 +32,14 @@ def identifier(name: str) -> str:
 def comment(text: str) -> str:
     """`text` made safe to stand inside a C comment, on one line, in printable ASCII."""
     plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    plain = plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    return plain.replace("??", "? ?").replace("??", "? ?")  # no trigraphs
+
+
+def string(text: str, size: int) -> str:
+    """A string literal that with its 0 takes at most `size` bytes: printable ASCII, the rest cut off."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))[: size - 1]
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?") + '"'
 
 
 def integer(value: int) -> str:

@@ -6,6 +6,7 @@ kernels are copied beside them, so the folder compiles on its own with any C99 c
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -59,6 +60,20 @@ RUNNING_FILES = ("tinyloc_running.c",)
 """Kernels that only running statistics need."""
 
 
+NAME_BYTES = 24
+"""Of a name in a package, with the 0 at its end."""
+SEGMENTS = 2
+"""Of golden samples: real ones, and any bytes."""
+GUARD_FILES = ("tinyloc_guard.h", "tinyloc_guard.c")
+"""Kernels that only a model that proves its tables before the first inference needs."""
+
+
+class _Trace(str):
+    """A line of C that stands in `tinyloc_step_traced` alone."""
+
+    __slots__ = ()
+
+
 @dataclass
 class _Text:
     tables: list[dict[str, Any]] = field(default_factory=list)
@@ -69,10 +84,22 @@ class _Text:
     answer_calls: list[str] = field(default_factory=list)
 
 
-def emit(graph: Graph, folder: Path) -> list[Path]:
-    """Write the C of `graph` into `folder`; returns the files. Raises OutputError, QuantisationError."""
-    layout = plan(graph)
-    writer = Writer(graph, layout)
+def emit(graph: Graph, folder: Path, *, guarded: bool = False) -> list[Path]:
+    """Write the C of `graph` into `folder`; returns the files. Raises OutputError, QuantisationError.
+
+    With `guarded` the C refuses to answer where a constant table is not what was written, and has a second
+    step that leaves a checksum of each operator (for packages: `emit/package.py`).
+    """
+    paths = []
+    for name, text in texts(graph, guarded=guarded).items():
+        write_text(folder / name, text)
+        paths.append(folder / name)
+    return paths
+
+
+def texts(graph: Graph, *, guarded: bool = False) -> dict[str, str]:
+    """What `emit` writes: file name -> text."""
+    writer = Writer(graph, plan(graph), guarded=guarded)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tinyloc.emit"),
         undefined=jinja2.StrictUndefined,
@@ -88,20 +115,17 @@ def emit(graph: Graph, folder: Path) -> list[Path]:
         missing = (() if graph.windowed else WINDOW_FILES) + (() if graph.packed else PACKED_FILES)
         missing += () if graph.decision is not None else DECISION_FILES
         missing += (() if runs else RUNNING_FILES) + (() if graph.extras else ANSWER_FILES)
+        missing += () if guarded else GUARD_FILES
         if source.name.endswith((".c", ".h")) and source.name not in missing:
             files[source.name] = source.read_text()
-    paths = []
-    for name, text in files.items():
-        write_text(folder / name, text)
-        paths.append(folder / name)
-    return paths
+    return files
 
 
 class Writer:
     """Collects the C of one graph."""
 
-    def __init__(self, graph: Graph, layout: Plan) -> None:
-        self.graph, self.layout = graph, layout
+    def __init__(self, graph: Graph, layout: Plan, *, guarded: bool = False) -> None:
+        self.graph, self.layout, self.guarded = graph, layout, guarded
         self.text = _Text()
         self.windowed = graph.windowed
         self.tables: dict[tuple[str, bytes], str] = {}  # what a static table holds -> its name
@@ -118,6 +142,18 @@ class Writer:
             self.deciding = operator is graph.decision
             self.adding = isinstance(operator, Extra)
             emit_operator(operator, self)
+            self._trace(operator)
+
+    def _trace(self, operator: Operator) -> None:
+        """A checksum of what the operator left, in the traced step; of a window's rows when it is full."""
+        at = next(at for at, other in enumerate(self.graph.operators) if other is operator)
+        y = self.graph.tensor(operator.output)
+        size = y.size if self.adding else y.bytes  # in an answer each number is one byte
+        line = _Trace(f"trace[{at}] = tinyloc_crc32(trace[{at}], {self.pointer(y.name)}, {integer(size)});")
+        if isinstance(operator, Collect):
+            self.text.window_calls.append(line)
+        else:
+            self._calls().append(line)
 
     def context(self) -> dict[str, Any]:
         """What the templates ask for."""
@@ -154,19 +190,22 @@ class Writer:
             "states": states,
             "arena_halves": self.layout.bytes // 2,
             "scratch_words": self.layout.scratch // 4,
-            "state_bytes": state_bytes(graph),
+            "state_bytes": state_bytes(graph) + 4 * self.guarded,
             "score_unit": "one tree's vote"
             if isinstance(graph.operators[-1], Forest)
             else f"{graph.tensor(graph.output).scale:.6g} nats before softmax",
             "tables": self.text.tables,
             "records": self.text.records,
             "tensors": self._tensors(),
-            "calls": self.text.calls,
-            "window_calls": self.text.window_calls,
+            "guarded": self.guarded,
+            "name_bytes": NAME_BYTES,
+            "segments": SEGMENTS,
+            "operators": len(graph.operators),
+            "tables_crc": self._tables_crc(),
+            "steps_of": {False: self._steps(False), True: self._steps(True)},
             "windowed": bool(self.windowed),
             "packed": graph.packed,
             "sparse": any(isinstance(operator, Embed) for operator in graph.operators),
-            "decision_calls": self.text.decision_calls,
             "decision": decision is not None,
             "first": decision.first if decision is not None else graph.window_steps,
             "hop": graph.period,
@@ -174,16 +213,30 @@ class Writer:
             "answer_hop": graph.hop,
             "clocked": any(kept.name == CLOCK for kept in graph.states()),
             "begins": (HELD if self.windowed else CLOCK) if graph.begins_windows else "",
-            "slides": self._slides(),
-            "slides_always": graph.slides,
             "answer_bytes": answer_bytes(graph),
             "gap": gap_steps(graph),
             "extras": [extra.output for extra in graph.extras],
-            "answer_calls": self.text.answer_calls,
             "lag": decision.lag if decision is not None else 0,
             "lasting": next((identifier(kept.name) for kept in graph.lasting()), ""),
             "settled": f"state->{SETTLED}",
         }
+
+    def _steps(self, traced: bool) -> dict[str, list[str]]:
+        """The lines of a step: before, in and behind a full window."""
+        found = self.text
+        parts = {
+            "calls": found.calls,
+            "window": found.window_calls + found.decision_calls + self._slides(),
+            "answer": found.answer_calls,
+        }
+        return {
+            name: [line for line in lines if traced or not isinstance(line, _Trace)]
+            for name, lines in parts.items()
+        }
+
+    def _tables_crc(self) -> int:
+        """CRC-32 of all tables, one behind the other."""
+        return zlib.crc32(b"".join(table["raw"] for table in self.text.tables))
 
     def _slides(self) -> list[str]:
         """What moves the rows that the next window shares with this one to its beginning."""
@@ -240,6 +293,7 @@ class Writer:
                 "size": values.size,
                 "shape": " x ".join(str(length) for length in values.shape),
                 "body": array(values),
+                "raw": np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes(),
             }
         )
         return name
@@ -254,12 +308,15 @@ class Writer:
 
     def call(self, function: str, *arguments: str) -> None:
         """Add a call, to the step's or to the full window's."""
-        calls = self.text.window_calls if self.late else self.text.calls
-        if self.deciding:
-            calls = self.text.decision_calls
+        self._calls().append(f"{function}({', '.join(arguments)});")
+
+    def _calls(self) -> list[str]:
+        """Where the operator at hand is called: in each step, in a full window, behind it, in the answer."""
         if self.adding:
-            calls = self.text.answer_calls
-        calls.append(f"{function}({', '.join(arguments)});")
+            return self.text.answer_calls
+        if self.deciding:
+            return self.text.decision_calls
+        return self.text.window_calls if self.late else self.text.calls
 
     def row_by_row(self, function: str, record: str, x: str, y: str) -> None:
         """A call for each row of y, of an operator that knows one row only."""

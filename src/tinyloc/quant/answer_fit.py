@@ -36,14 +36,15 @@ SHARPNESS: Final = tuple(2.0 ** (half / 2) for half in range(-8, 9))
 """What a typical margin between the two best scores may be worth, nats."""
 
 
-def fit_probability(graph: Graph, validation: Windows) -> tuple[int, int]:
-    """The factor of `Probability` for which the true rooms of the validation windows are likeliest.
-
-    One number, so the order of the rooms stays (temperature scaling, arXiv 1706.04599).
+def fit_sharpness(graph: Graph, validation: Windows) -> float:
+    """What one nat of the model's scores is worth, in nats, so that the true rooms of the validation
+    windows are likeliest: one number, and the order of the rooms stays (temperature scaling, arXiv
+    1706.04599). `graph` must not have learned from them.
     """
     stream = replay(validation, graph.state, graph.motion)
-    scores = stream.scores(Reference(graph))[stream.ends].astype(np.float64)
-    margin = typical_margin(scores.astype(np.int16))
+    integers = stream.scores(Reference(graph))[stream.ends]
+    margin = typical_margin(integers)
+    scores = integers.astype(np.float64)
     behind = scores - scores.max(axis=1, keepdims=True)
     true = behind[np.arange(len(scores)), validation.room]
 
@@ -51,13 +52,18 @@ def fit_probability(graph: Graph, validation: Windows) -> tuple[int, int]:
         unit = worth / margin
         return float((np.log(np.exp(unit * behind).sum(axis=1)) - unit * true).mean())
 
-    best = min(SHARPNESS, key=loss)
-    return factor(best / margin * math.log2(math.e) * 65536, "chance")
+    return float(min(SHARPNESS, key=loss) / margin / graph.tensor(graph.output).scale)
 
 
-def fit_novelty(graph: Graph, sets: WindowSets, false_unknown: float = FALSE_UNKNOWN) -> Novelty:
+def probability_factor(graph: Graph, sharpness: float) -> tuple[int, int]:
+    """The factor of `Probability` where one nat of the scores is worth `sharpness` nats."""
+    return factor(sharpness * graph.tensor(graph.output).scale * math.log2(math.e) * 65536, "chance")
+
+
+def fit_novelty(sets: WindowSets, false_unknown: float = FALSE_UNKNOWN) -> Novelty:
     """Each room's centre from training samples, the threshold from validation windows: at their ends at most
-    that share (0 to 1) of them is called unknown. Raises UsageError for another share.
+    that share (0 to 1) of them is called unknown. `sets` with the model's access points alone. Raises
+    UsageError for another share.
     """
     if not 0 <= false_unknown < 1:
         raise UsageError(f"a share of {false_unknown:g} of false alarms is not one of 0 to below 1")

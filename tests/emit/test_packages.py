@@ -110,7 +110,7 @@ def damage(folder: Path, table: str) -> None:
     ("graph", "table", "operator"),
     [
         ("steps", "in_x0_weight", "in_x0 (Linear)"),
-        ("steps", "dt_proj0_shift", "dt_proj0 (Linear)"),
+        ("steps", "dt_proj0_multiplier", "dt_proj0 (Linear)"),
         ("windows", "head_multiplier", "head (Linear)"),
         ("windows", "novelty_centre", ""),
     ],

@@ -18,6 +18,7 @@ BROKEN = (ELFError, KeyError, ValueError, IndexError, AttributeError, TypeError,
 
 SHT_NOBITS = "SHT_NOBITS"
 SHF_ALLOC = 0x2
+MACHINES = ("EM_ARM", "EM_RISCV", "EM_AVR")
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,8 @@ def read_program(path: Path) -> Program:
     try:
         with path.open("rb") as stream:
             elf = ELFFile(stream)
-            if elf["e_machine"] != "EM_ARM":
-                raise DeviceError(f"{path}: a program for {elf['e_machine']}, not for Arm")
+            if elf["e_machine"] not in MACHINES:
+                raise DeviceError(f"{path}: a program for {elf['e_machine']}, not for one of our cores")
             segments = tuple(
                 (int(segment["p_paddr"]), bytes(segment.data()))
                 for segment in elf.iter_segments("PT_LOAD")

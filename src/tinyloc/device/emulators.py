@@ -1,7 +1,7 @@
 """An emulated chip: what goes in, what comes out, and the words for its faults.
 
-`unicorn_chip` and `qemu_chip` each hold one emulator behind the interface below; both serve the harness's
-semihosting calls, hold the RAM to the budget, and count executed instructions by address.
+`unicorn_chip`, `qemu_chip` and `simavr_chip` each hold one emulator behind the interface below: it feeds the
+harness, holds the RAM to the budget, and counts executed instructions by address.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinyloc.device.boards import format_size
+from tinyloc.device.cores import Core
 from tinyloc.device.firmware import Firmware
 from tinyloc.errors import DeviceError, UsageError
 
@@ -44,6 +45,8 @@ class DeviceRun:
     window_steps: int
     emulator: str
     """Name and version, for the page."""
+    cycles: Mapping[int, int] | None = field(default=None, repr=False)
+    """Cycles spent at each address of `counts`, where the emulator keeps the chip's own time; else None."""
 
     @property
     def instructions_counted(self) -> int:
@@ -66,6 +69,10 @@ class Emulator(ABC):
 
     name: str
     version: str
+
+    @abstractmethod
+    def check(self, core: Core) -> None:
+        """Raise ToolchainError where this emulator has no such core."""
 
     @abstractmethod
     def run(
@@ -141,12 +148,16 @@ def describe_fault(
     return DeviceError(text, hint=hint)
 
 
-def thumb_instructions(code: bytes, address: int) -> Iterator[int]:
-    """Addresses of the instructions in `code`: a halfword of 0xE800 or more begins a 32-bit one."""
+def instruction_addresses(family: str, code: bytes, address: int) -> Iterator[int]:
+    """Addresses of the instructions in `code`, 2 or 4 bytes each.
+
+    In Thumb a halfword of 0xE800 or more begins a 32-bit one, in RISC-V one whose lowest two bits are set.
+    """
     offset = 0
     while offset < len(code):
         yield address + offset
-        offset += 4 if code[offset + 1] >= 0xE8 else 2
+        wide = code[offset] & 3 == 3 if family == "riscv" else code[offset + 1] >= 0xE8
+        offset += 4 if wide else 2
 
 
 def shorten(text: str, limit: int = 200) -> str:

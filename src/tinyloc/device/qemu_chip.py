@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tinyloc.device.compile import CSRC, host_command, run_compiler
+from tinyloc.device.cores import Core
 from tinyloc.device.emulators import (
     DEFAULT_TIMEOUT_S,
     DeviceRun,
@@ -70,6 +71,11 @@ class Qemu(Emulator):
         done = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=60, check=False)
         self.version = version_line(found, done.stdout)
 
+    def check(self, core: Core) -> None:
+        """See `Emulator.check`."""
+        if not core.qemu_machine:
+            raise ToolchainError(f"no machine of QEMU holds the RAM of a {core.title}")
+
     def run(
         self,
         firmware: Firmware,
@@ -112,7 +118,11 @@ class Qemu(Emulator):
             *(self._path, "-M", firmware.board.cpu.qemu_machine, "-display", "none", "-monitor", "none"),
             *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
             *("-kernel", str(firmware.elf.resolve())),
-            *("-plugin", str(plugin).replace(",", ",,") + f",out={counts.name}"),
+            *(
+                "-plugin",
+                str(plugin).replace(",", ",,")
+                + f",out={counts.name},origin={firmware.board.cpu.flash_origin:#x}",
+            ),
         ]
         code, console = run_qemu(command, folder, timeout_s)
         raise_fault(firmware, console)

@@ -1,6 +1,7 @@
 """Which pairs of compiler and emulator this computer has.
 
-`pip`: zig and Unicorn, installed with the package. `reference`: arm-none-eabi-gcc and QEMU, used when found.
+`pip`: zig and Unicorn, installed with the package. `reference`: the distribution's gcc for the core, with QEMU
+(Cortex-M), simavr (AVR) or Unicorn (RISC-V, and Cortex-M0: no machine of QEMU can hold its RAM to a limit).
 Both build the same sources and answer the same records; a verdict is the stronger for every tier it names.
 """
 
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinyloc.device.boards import Board, budget
+from tinyloc.device.cores import CORES, Core
 from tinyloc.device.emulators import DEFAULT_TIMEOUT_S, DeviceRun, Emulator
 from tinyloc.device.firmware import Firmware
 from tinyloc.device.qemu_chip import Qemu
-from tinyloc.device.toolchains import ArmGcc, Toolchain, Zig
+from tinyloc.device.simavr_chip import Simavr
+from tinyloc.device.toolchains import ArmGcc, AvrGcc, RiscvGcc, Toolchain, Zig
 from tinyloc.device.unicorn_chip import Unicorn
 from tinyloc.errors import ToolchainError
+
+DEFAULT_CORE = CORES["cortex-m4f"]
 
 
 @dataclass(frozen=True)
@@ -57,29 +62,44 @@ class Tier:
         return self.emulator.run(firmware, records, count_records=count_records, timeout_s=timeout_s)
 
 
-TIERS: dict[str, tuple[Callable[[], Toolchain], Callable[[], Emulator]]] = {
-    "pip": (Zig, Unicorn),
-    "reference": (ArmGcc, Qemu),
+Makers = tuple[Callable[[], Toolchain], Callable[[], Emulator]]
+
+TIERS: dict[str, dict[str, Makers]] = {
+    "arm": {"pip": (Zig, Unicorn), "reference": (ArmGcc, Qemu)},
+    "riscv": {"pip": (Zig, Unicorn), "reference": (RiscvGcc, Unicorn)},
+    "avr": {"reference": (AvrGcc, Simavr)},
 }
-"""Every tier's compiler and emulator, the one that needs no root first."""
+"""For each family of cores every tier's compiler and emulator, the one that needs no root first."""
+
+NAMES = ("pip", "reference")
 
 
-def find_tier(name: str) -> Tier:
-    """The tier of that name. Raises ToolchainError that says what to install when it is not complete."""
-    if name not in TIERS:
-        raise ToolchainError(f"no tier is called {name!r}", hint=f"Known tiers: {', '.join(TIERS)}.")
-    toolchain, emulator = TIERS[name]
-    return Tier(name, toolchain(), emulator())
+def find_tier(name: str, core: Core = DEFAULT_CORE) -> Tier:
+    """The tier of that name for `core`. Raises ToolchainError with what to install when it is not complete."""
+    if name not in NAMES:
+        raise ToolchainError(f"no tier is called {name!r}", hint=f"Known tiers: {', '.join(NAMES)}.")
+    makers = TIERS.get(core.family, {})
+    if name not in makers:
+        known = f"Use --tier {', '.join(makers)}." if makers else "`tinyloc emit` still writes its C."
+        raise ToolchainError(f"nothing of the {name} tier builds and emulates a {core.title}", hint=known)
+    toolchain, emulator = makers[name]
+    if emulator is Qemu and not core.qemu_machine:
+        emulator = Unicorn  # no machine of QEMU could hold the RAM limit
+    tier = Tier(name, toolchain(), emulator())
+    tier.toolchain.check(core)
+    tier.emulator.check(core)
+    return tier
 
 
-def available_tiers() -> list[Tier]:
-    """The complete tiers of this computer, in the table's order. Raises ToolchainError when there is none."""
+def available_tiers(core: Core = DEFAULT_CORE) -> list[Tier]:
+    """The complete tiers of this computer for `core`, in the table's order. Raises ToolchainError for none."""
     found, missing = [], []
-    for name in TIERS:
+    for name in TIERS.get(core.family, {}):
         try:
-            found.append(find_tier(name))
+            found.append(find_tier(name, core))
         except ToolchainError as error:
             missing.append(f"{name} tier: {error}")
     if not found:
-        raise ToolchainError(f"no compiler for the microcontroller was found ({' / '.join(missing)})")
+        why = " / ".join(missing) or f"nothing here builds and emulates a {core.title}"
+        raise ToolchainError(f"no compiler for the microcontroller was found ({why})")
     return found

@@ -13,17 +13,40 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from tinyloc import files
-from tinyloc.device.boards import Board, Core, enforceable_ram, format_size
+from tinyloc.device.boards import Board, enforceable_ram, format_size
 from tinyloc.device.compile import CSRC, STRICT, model_sources, run_compiler, zig_command
+from tinyloc.device.cores import Core
 from tinyloc.device.firmware import Firmware
 from tinyloc.errors import BudgetError, ToolchainError
 
-HARNESS = {"main": "harness.c", "port": "port_semihosting.c", "startup": "startup_cortexm.c"}
-"""The sources whose objects are named so that the linker script can tell them from the model's."""
+
+@dataclass(frozen=True)
+class Harness:
+    """What proves a model on one family of cores: its objects bear a name that the linker script can tell."""
+
+    port: str
+    startup: str
+    script: str
+    entry: str
+    library: str = "support.c"
+    """The memory functions, where no C library is linked."""
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Part of the object's name, and file."""
+        return {"main": "harness.c", "port": self.port, "startup": self.startup}
+
+
+HARNESSES = {
+    "arm": Harness("port_semihosting.c", "startup_cortexm.c", "firmware.ld.in", "Reset_Handler"),
+    "riscv": Harness("port_semihosting.c", "startup_riscv.c", "firmware.ld.in", "Reset_Handler"),
+    "avr": Harness("port_avr.c", "startup_avr.c", "firmware_avr.ld.in", "tinyloc_vectors", library=""),
+}
 
 PLAIN = ("-O2", "-g0", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
 COMMON = (*PLAIN, "-ffp-contract=off", "-ffunction-sections", "-fdata-sections")
@@ -34,7 +57,7 @@ LOOSE_BYTES = 0x0800_0000
 """Length of both regions in the first link, which only measures."""
 
 LEAST_STACK_BYTES = 128
-"""Below this a Cortex-M cannot run a call chain at all: refused before it runs."""
+"""Below this no chip can run a call chain at all: refused before it runs."""
 
 
 class Toolchain(ABC):
@@ -51,11 +74,16 @@ class Toolchain(ABC):
     def target_flags(self, core: Core) -> tuple[str, ...]:
         """The flags that select `core`; the instruction set is checked by nothing else."""
 
+    def check(self, core: Core) -> None:  # noqa: B027  (most build for every core of their family)
+        """Raise ToolchainError where this compiler does not build for `core`."""
+
     warnings: tuple[str, ...] = STRICT
     optimise: tuple[str, ...] = ("-O2",)
     """For the model's own code, after COMMON."""
     harness_flags: tuple[str, ...] = HARNESS_FLAGS
+    model_flags: tuple[str, ...] = ()
     link_flags: tuple[str, ...] = ()
+    link_options: tuple[str, ...] = ("-Wl,--build-id=none",)
     libraries: tuple[str, ...] = ()
 
     def compile_and_link(
@@ -66,6 +94,7 @@ class Toolchain(ABC):
         Raises ToolchainError with the compiler's first diagnostic, BudgetError with how much is too much. A
         second build of the same sources with the same flags takes the first one's ELF.
         """
+        self.check(board.cpu)
         c_dir, out_dir = c_dir.resolve(), out_dir.resolve()
         ram = enforceable_ram(ram_bytes)
         sources = model_sources(c_dir)
@@ -89,14 +118,18 @@ class Toolchain(ABC):
 
     def _compile(self, sources: Sequence[Path], c_dir: Path, core: Core, out_dir: Path) -> list[str]:
         """Objects of model, library and harness, named after what they are."""
-        include = ("-I", str(c_dir), "-isystem", str(CSRC))
+        include, harness = ("-I", str(c_dir), "-isystem", str(CSRC)), HARNESSES[core.family]
         command = [*self.compiler(), *self.target_flags(core), *self.warnings, *include]
         own = self.harness_flags
         jobs: list[tuple[Path, str, tuple[str, ...]]] = [
-            *((source, f"model-{source.stem}.o", (*COMMON, *self.optimise)) for source in sources),
-            (CSRC / "support.c", "support.o", (*own, "-ffunction-sections")),
-            *((CSRC / file, f"tinyloc-harness-{part}.o", own) for part, file in HARNESS.items()),
+            *(
+                (source, f"model-{source.stem}.o", (*COMMON, *self.model_flags, *self.optimise))
+                for source in sources
+            ),
+            *((CSRC / file, f"tinyloc-harness-{part}.o", own) for part, file in harness.sources.items()),
         ]
+        if harness.library:
+            jobs.append((CSRC / harness.library, "support.o", (*own, "-ffunction-sections")))
         for source, name, flags in jobs:
             run_compiler([*command, *flags, "-c", str(source), "-o", name], folder=out_dir, sources=c_dir)
         return [name for _, name, _ in jobs]
@@ -104,7 +137,8 @@ class Toolchain(ABC):
     def _link(
         self, objects: Sequence[str], core: Core, out_dir: Path, name: str, ram: int, flash: int, stack: int
     ) -> Path:
-        script = Template((CSRC / "firmware.ld.in").read_text()).substitute(
+        harness = HARNESSES[core.family]
+        script = Template((CSRC / harness.script).read_text()).substitute(
             flash_origin=f"{core.flash_origin:#010x}",
             flash_bytes=flash,
             ram_origin=f"{core.ram_origin:#010x}",
@@ -112,7 +146,8 @@ class Toolchain(ABC):
             stack_bytes=stack,
         )
         files.write_text(out_dir / "firmware.ld", script)
-        options = ("-Wl,-T,firmware.ld", "-Wl,--gc-sections", "-Wl,-e,Reset_Handler", "-Wl,--build-id=none")
+        entry = f"-Wl,-e,{harness.entry}"
+        options = ("-Wl,-T,firmware.ld", "-Wl,--gc-sections", entry, *self.link_options)
         command = [*self.compiler(), *self.target_flags(core), *self.link_flags, *options]
         run_compiler([*command, *objects, *self.libraries, "-o", name], folder=out_dir)
         return out_dir / name
@@ -120,7 +155,7 @@ class Toolchain(ABC):
     def _key(self, c_dir: Path, board: Board, ram: int, flash: int) -> str:
         """A digest of all that the ELF depends on."""
         digest = hashlib.sha256()
-        own = (*COMMON, *self.optimise)
+        own = (*COMMON, *self.model_flags, *self.optimise)
         flags = (self.target_flags(board.cpu), self.warnings, own, self.harness_flags, self.link_flags)
         digest.update(repr((self.name, self.version, flags, self.libraries, board.cpu, ram, flash)).encode())
         for folder in (c_dir, CSRC):
@@ -146,6 +181,11 @@ class Zig(Toolchain):
             raise ToolchainError("the zig compiler is not installed", hint="Run `pip install ziglang`.")
         self.version = importlib.metadata.version("ziglang")
 
+    def check(self, core: Core) -> None:
+        """Raise ToolchainError where zig has no name for `core`."""
+        if not core.zig_cpu:
+            raise ToolchainError(f"zig is not used for a {core.title}", hint="Use the reference tier.")
+
     def compiler(self) -> list[str]:
         """`python -m ziglang cc`."""
         return zig_command() or []
@@ -155,10 +195,12 @@ class Zig(Toolchain):
         return ("-target", core.zig_target, f"-mcpu={core.zig_cpu}", "-fno-sanitize=undefined")
 
 
-class ArmGcc(Toolchain):
-    """Debian's `arm-none-eabi-gcc`: the reference."""
+class Gcc(Toolchain):
+    """A GNU compiler of the distribution, found on the PATH."""
 
-    name = "arm-none-eabi-gcc"
+    package: str
+    """What `apt-get install` brings it."""
+    otherwise: str = ""
     harness_flags = (*HARNESS_FLAGS, "-fno-tree-loop-distribute-patterns")
     link_flags = ("-nostdlib",)
     libraries = ("-lgcc",)
@@ -168,10 +210,10 @@ class ArmGcc(Toolchain):
         if found is None:
             raise ToolchainError(
                 f"{self.name} was not found on the PATH",
-                hint="Run `apt-get install --no-install-recommends gcc-arm-none-eabi`, or use the pip tier.",
+                hint=f"Run `apt-get install --no-install-recommends {self.package}`{self.otherwise}.",
             )
         self._path = found
-        self.version = run_compiler([found, "-dumpfullversion"], folder=Path.cwd()).strip()
+        self.version = run_compiler([found, "-dumpfullversion", "-dumpversion"], folder=Path.cwd()).strip()
 
     def compiler(self) -> list[str]:
         """The compiler found on the PATH."""
@@ -180,6 +222,35 @@ class ArmGcc(Toolchain):
     def target_flags(self, core: Core) -> tuple[str, ...]:
         """Core, FPU and calling convention."""
         return core.gcc_flags
+
+
+class ArmGcc(Gcc):
+    """Debian's `arm-none-eabi-gcc`: the reference."""
+
+    name = "arm-none-eabi-gcc"
+    package = "gcc-arm-none-eabi"
+    otherwise = ", or use the pip tier"
+
+
+class RiscvGcc(Gcc):
+    """Debian's `riscv64-unknown-elf-gcc`, without a C library."""
+
+    name = "riscv64-unknown-elf-gcc"
+    package = "gcc-riscv64-unknown-elf"
+    otherwise = ", or use the pip tier"
+    # Freestanding because there are no headers; the compiler may still know what memcpy does.
+    model_flags = ("-ffreestanding", "-fbuiltin")
+
+
+class AvrGcc(Gcc):
+    """Debian's `avr-gcc` with avr-libc. Tables lie in `__flash`, which is GNU C."""
+
+    name = "avr-gcc"
+    package = "gcc-avr avr-libc"
+    warnings = ("-std=gnu99", *STRICT[1:])
+    link_flags = ("-nostdlib", "-nostartfiles")
+    link_options = ()
+    libraries = ("-lc", "-lgcc")
 
 
 def check_budget(firmware: Firmware, ram_bytes: int, flash_bytes: int) -> None:

@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import unicorn as unicorn_package
 from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, CS_OP_MEM, CS_OP_REG, Cs
 from unicorn import arm_const
 
+from tinyloc.device.cores import Core
 from tinyloc.device.emulators import (
     DEFAULT_TIMEOUT_S,
     DeviceRun,
@@ -32,29 +32,19 @@ from tinyloc.device.emulators import (
     check_records,
     count_resets,
     describe_fault,
+    instruction_addresses,
     read_report,
     split_counts,
-    thumb_instructions,
 )
 from tinyloc.device.firmware import Firmware
+from tinyloc.device.unicorn_machines import MACHINES, unicorn
 from tinyloc.errors import DeviceError, ToolchainError
-
-unicorn: Any = unicorn_package
-"""The package says that it is typed, but few of its functions are."""
 
 PAGE_BYTES = 4096
 FILL = 0xA5
 SYSTEM_CONTROL = 0xE000_E000
 """The page of the core's own registers: plain memory here, so that no MPU and no pending fault is read."""
 
-BREAKPOINT = 7
-INTERRUPTS = {
-    1: "undefined instruction",
-    3: "instruction fetch fault",
-    4: "data fault",
-    17: "no coprocessor",
-    18: "invalid state",
-}
 ACCESS = {
     unicorn.UC_MEM_READ_UNMAPPED: "read of no memory",
     unicorn.UC_MEM_WRITE_UNMAPPED: "write to no memory",
@@ -79,6 +69,11 @@ class Unicorn(Emulator):
 
     def __init__(self) -> None:
         self.version = str(unicorn.__version__)
+
+    def check(self, core: Core) -> None:
+        """See `Emulator.check`."""
+        if not core.unicorn_model:
+            raise ToolchainError(f"Unicorn does not emulate a {core.title}", hint="Use the reference tier.")
 
     def run(
         self,
@@ -130,17 +125,18 @@ class _Chip:
         self.ram = cpu.ram_origin
         self.ram_end = self.ram + firmware.ram_bytes
 
-        # Never UC_MODE_MCLASS: it silently selects a Cortex-M33.
-        self.uc = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB)
-        model = getattr(arm_const, f"UC_CPU_ARM_{cpu.unicorn_model}")
+        self.machine = MACHINES[cpu.family]
+        self.uc = unicorn.Uc(self.machine.arch, self.machine.mode)
+        model = getattr(self.machine.constants, self.machine.models + cpu.unicorn_model)
         self.uc.ctl_set_cpu_model(model)
         if self.uc.ctl_get_cpu_model() != model:
-            raise ToolchainError(f"Unicorn does not emulate a {cpu.name}", hint="Install unicorn 2.1.4.")
+            raise ToolchainError(f"Unicorn does not emulate a {cpu.title}", hint="Install unicorn 2.1.4.")
         constant = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC
         variable = unicorn.UC_PROT_READ | unicorn.UC_PROT_WRITE
         self.uc.mem_map(cpu.flash_origin, _pages(firmware.flash_bytes), constant)
         self.uc.mem_map(self.ram, _pages(firmware.ram_bytes), variable)
-        self.uc.mem_map(SYSTEM_CONTROL, PAGE_BYTES, variable)
+        if cpu.family == "arm":
+            self.uc.mem_map(SYSTEM_CONTROL, PAGE_BYTES, variable)
         self.tail = _pages(firmware.ram_bytes) - firmware.ram_bytes
         self.uc.mem_write(self.ram_end, bytes([FILL]) * self.tail)
         for address, data in firmware.program.segments:
@@ -150,16 +146,18 @@ class _Chip:
         self.uc.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._on_bad_access)
         if counting:
             self.uc.hook_add(unicorn.UC_HOOK_BLOCK, self._on_block)
-            self._watch_alignment()
+            if cpu.family == "arm":
+                self._watch_alignment()
 
     def run(self, expected: int, timeout_s: float) -> int:
         """Power up and run until the harness exits; the stack's high-water mark in bytes."""
-        vectors = self.firmware.program.read(self.firmware.board.cpu.flash_origin, 8)
-        stack, start = struct.unpack("<II", vectors)
-        self.uc.reg_write(arm_const.UC_ARM_REG_SP, stack)
+        start = self.firmware.board.cpu.flash_origin
+        if self.machine.vectors:
+            stack, start = struct.unpack("<II", self.firmware.program.read(start, 8))
+            self.uc.reg_write(self.machine.stack, stack)
         try:
             with _interruptible(self.uc):
-                self.uc.emu_start(start | 1, 0xFFFF_FFFE, timeout=int(timeout_s * 1e6))
+                self.uc.emu_start(start | self.machine.thumb, 0xFFFF_FFFE, timeout=int(timeout_s * 1e6))
         except unicorn.UcError as error:
             if self.fault is None:
                 undefined = error.errno == unicorn.UC_ERR_INSN_INVALID
@@ -179,7 +177,8 @@ class _Chip:
         """How often each instruction ran, from how often each block did."""
         counts: Counter[int] = Counter()
         for (address, size), times in self.blocks.items():
-            for instruction in thumb_instructions(self.firmware.program.read(address, size), address):
+            code = self.firmware.program.read(address, size)
+            for instruction in instruction_addresses(self.firmware.board.cpu.family, code, address):
                 counts[instruction] += times
         return dict(counts)
 
@@ -187,7 +186,7 @@ class _Chip:
         return len(self.answers) // self.firmware.answer_bytes
 
     def _pc(self) -> int:
-        return int(self.uc.reg_read(arm_const.UC_ARM_REG_PC)) & ~1
+        return int(self.uc.reg_read(self.machine.counter)) & ~1
 
     def _stop(self, fault: DeviceError) -> None:
         self.fault = self.fault or fault
@@ -204,13 +203,14 @@ class _Chip:
 
     def _on_interrupt(self, uc: Any, number: int, _user: Any) -> None:
         pc = self._pc()
-        if number != BREAKPOINT:
-            self._stop(describe_fault(self.firmware, INTERRUPTS.get(number, f"exception {number}"), None, pc))
+        machine = self.machine
+        if number != machine.breakpoint:
+            kind = machine.interrupts.get(number, f"exception {number}")
+            self._stop(describe_fault(self.firmware, kind, None, pc))
             return
-        operation = int(uc.reg_read(arm_const.UC_ARM_REG_R0))
-        block = int(uc.reg_read(arm_const.UC_ARM_REG_R1))
-        uc.reg_write(arm_const.UC_ARM_REG_R0, self._serve(operation, block))
-        uc.reg_write(arm_const.UC_ARM_REG_PC, (pc + 2) | 1)
+        operation, block = (int(uc.reg_read(register)) for register in machine.arguments)
+        uc.reg_write(machine.arguments[0], self._serve(operation, block))
+        uc.reg_write(machine.counter, (pc + machine.breakpoint_bytes) | machine.thumb)
         if self.exit_code is not None:
             uc.emu_stop()
 
@@ -248,7 +248,7 @@ class _Chip:
         decoder.detail = True
         section = self.firmware.program.sections[".text"]
         code = self.firmware.program.read(section.address, section.size)
-        for address in thumb_instructions(code, section.address):
+        for address in instruction_addresses("arm", code, section.address):
             offset = address - section.address
             instruction = next(decoder.disasm(code[offset : offset + 4], address, 1), None)
             if instruction is None or not instruction.mnemonic.startswith(ALIGNED):

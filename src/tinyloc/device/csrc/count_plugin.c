@@ -1,6 +1,7 @@
 /* A QEMU TCG plugin (API version 1) that counts how often each instruction address was executed.
  *
- * usage: -plugin ./count.so,out=FILE     FILE gets one line "address count" each, hexadecimal and decimal.
+ * usage: -plugin ./count.so,out=FILE,origin=ADDRESS     FILE gets one line "address count" each, hexadecimal and
+ * decimal; ADDRESS is where the flash begins.
  *
  * Distributions ship QEMU without the plugin header, so the few declarations needed are made here; they are
  * those of the public plugin API, version 1 (QEMU 4.2 to 9).
@@ -35,17 +36,18 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
 
 EXPORT int qemu_plugin_version = 1;
 
-/* The flash begins at 0 and Thumb instructions lie on even addresses: the table is indexed, not hashed. */
+/* Thumb instructions lie on even addresses: the table is indexed, not hashed. */
 enum { FLASH_HALFWORDS = (4 << 20) / 2 };
 static uint64_t *counts;
 static const char *path;
+static uint64_t origin;
 
 static void count_block(qemu_plugin_id_t id, struct qemu_plugin_tb *block)
 {
     (void)id;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); ++i) {
         struct qemu_plugin_insn *instruction = qemu_plugin_tb_get_insn(block, i);
-        const uint64_t index = qemu_plugin_insn_vaddr(instruction) / 2;
+        const uint64_t index = (qemu_plugin_insn_vaddr(instruction) - origin) / 2;
         if (index < FLASH_HALFWORDS) {
             qemu_plugin_register_vcpu_insn_exec_inline(instruction, INLINE_ADD_U64, &counts[index], 1);
         }
@@ -62,7 +64,7 @@ static void write_counts(qemu_plugin_id_t id, void *user)
     }
     for (uint64_t index = 0; index < FLASH_HALFWORDS; ++index) {
         if (counts[index] != 0) {
-            fprintf(file, "%" PRIx64 " %" PRIu64 "\n", index * 2, counts[index]);
+            fprintf(file, "%" PRIx64 " %" PRIu64 "\n", origin + index * 2, counts[index]);
         }
     }
     fputs("end\n", file);
@@ -75,6 +77,9 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     for (int i = 0; i < argc; ++i) {
         if (strncmp(argv[i], "out=", 4) == 0) {
             path = argv[i] + 4;
+        }
+        if (strncmp(argv[i], "origin=", 7) == 0) {
+            origin = strtoull(argv[i] + 7, NULL, 0);
         }
     }
     counts = calloc(FLASH_HALFWORDS, sizeof *counts);

@@ -24,6 +24,12 @@
 #define MODEL_RAM
 #endif
 
+#if defined(__AVR__)
+#define CONSTANT const __flash
+#else
+#define CONSTANT const
+#endif
+
 enum {
     RECORD_BYTES = 1 + TINYLOC_SAMPLE_BYTES,
 #ifdef TINYLOC_ANSWER_BYTES
@@ -38,12 +44,12 @@ typedef char settled_follows_room[offsetof(tinyloc_result, settled) == 2 * TINYL
 typedef char answer_fits_result[sizeof(tinyloc_result) >= ANSWER_BYTES ? 1 : -1];
 
 /* Read from the ELF by the side that feeds us, so that both agree on the lengths. */
-extern const uint32_t tinyloc_harness_record_bytes;
-extern const uint32_t tinyloc_harness_answer_bytes;
-extern const uint32_t tinyloc_harness_window_steps;
-const uint32_t tinyloc_harness_record_bytes __attribute__((used)) = RECORD_BYTES;
-const uint32_t tinyloc_harness_answer_bytes __attribute__((used)) = ANSWER_BYTES;
-const uint32_t tinyloc_harness_window_steps __attribute__((used)) = TINYLOC_WINDOW_STEPS;
+extern CONSTANT uint32_t tinyloc_harness_record_bytes;
+extern CONSTANT uint32_t tinyloc_harness_answer_bytes;
+extern CONSTANT uint32_t tinyloc_harness_window_steps;
+CONSTANT uint32_t tinyloc_harness_record_bytes __attribute__((used)) = RECORD_BYTES;
+CONSTANT uint32_t tinyloc_harness_answer_bytes __attribute__((used)) = ANSWER_BYTES;
+CONSTANT uint32_t tinyloc_harness_window_steps __attribute__((used)) = TINYLOC_WINDOW_STEPS;
 
 typedef struct {
     uint8_t padding[3];

@@ -1,4 +1,5 @@
-/* The semihosting port for Cortex-M: BKPT 0xAB with an operation in r0 and its arguments' address in r1.
+/* The semihosting port: an operation in the first argument's register, its arguments' address in the second's,
+ * then BKPT 0xAB on Cortex-M, EBREAK on RISC-V (bare: Unicorn knows nothing of the shifts around it).
  *
  * QEMU serves the calls from files in its working folder; under Unicorn the Python side answers the same
  * breakpoint from memory. So one ELF runs in both, unchanged. Operation numbers: Arm's "Semihosting for
@@ -29,10 +30,23 @@ static uint32_t answers_file;
 
 static uint32_t semihosting(uint32_t operation, const void *arguments)
 {
+#if defined(__riscv)
+    register uint32_t a0 __asm__("a0") = operation;
+    register const void *a1 __asm__("a1") = arguments;
+    __asm__ volatile(".option push\n"
+                     ".option norvc\n"
+                     "ebreak\n"
+                     ".option pop"
+                     : "+r"(a0)
+                     : "r"(a1)
+                     : "memory");
+    return a0;
+#else
     register uint32_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = arguments;
     __asm__ volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory", "cc");
     return r0;
+#endif
 }
 
 static uint32_t open_file(const char *name, uint32_t length, uint32_t mode)

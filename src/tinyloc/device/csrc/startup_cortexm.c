@@ -1,8 +1,9 @@
 /* Start-up for Cortex-M: paint the stack, fill data and bss, lock the RAM's end with the MPU, run main.
  *
  * The stack lies at the bottom of the RAM, so it overflows off the RAM and not into the data. The MPU
- * (PMSAv7) opens the flash for reading and exactly the RAM of the budget for reading and writing; all else
- * faults. On a machine without one (MPU_TYPE reads 0, as under Unicorn) the memory map itself ends there.
+ * (PMSAv7, or PMSAv8 on Armv8-M) opens the flash for reading and exactly the RAM of the budget for reading and
+ * writing; all else faults. On a machine without one (MPU_TYPE reads 0, as under Unicorn) the memory map itself
+ * ends there.
  */
 #include <stdint.h>
 
@@ -20,6 +21,8 @@
 #define MPU_RNR REGISTER(0xE000ED98u)
 #define MPU_RBAR REGISTER(0xE000ED9Cu)
 #define MPU_RASR REGISTER(0xE000EDA0u)
+#define MPU_RLAR REGISTER(0xE000EDA0u)
+#define MPU_MAIR0 REGISTER(0xE000EDC0u)
 
 #define FAULTS_ON (7u << 16)        /* MemManage, BusFault, UsageFault */
 #define FPU_ON (15u << 20)          /* CP10 and CP11: full access */
@@ -29,6 +32,11 @@
 #define RASR_READ_ONLY (6u << 24)
 #define RASR_NEVER_EXECUTE (1u << 28)
 #define MPU_ON 3u                   /* on, in the fault handlers too, and no default map behind it */
+#define RBAR_READ_WRITE (1u << 1)
+#define RBAR_READ_ONLY (3u << 1)
+#define RBAR_NEVER_EXECUTE 1u
+#define RLAR_ENABLE 1u
+#define MAIR_NORMAL 0x44u           /* not cached */
 #define FLASH_REGION_LOG2 22u       /* 4 MB of code space, read only; the linker holds the budget */
 
 extern uint32_t __stack_bottom[], __stack_top[];
@@ -110,6 +118,27 @@ _Noreturn void report_fault(uint32_t exception, uint32_t stack_pointer, uint32_t
     semihosting_exit(1);
 }
 
+#if defined(__ARM_ARCH) && __ARM_ARCH >= 8
+/* PMSAv8: a region is any multiple of 32 bytes, named by its first and its last 32. */
+static void lock_memory(void)
+{
+    const uint32_t flash = (uint32_t)__flash_origin, ram = (uint32_t)__ram_origin;
+
+    if (((MPU_TYPE >> 8) & 0xFFu) == 0u) {
+        return;
+    }
+    MPU_MAIR0 = MAIR_NORMAL;
+    MPU_RNR = 0;
+    MPU_RBAR = flash | RBAR_READ_ONLY;
+    MPU_RLAR = (flash + (1u << FLASH_REGION_LOG2) - 32u) | RLAR_ENABLE;
+    MPU_RNR = 1;
+    MPU_RBAR = ram | RBAR_READ_WRITE | RBAR_NEVER_EXECUTE;
+    MPU_RLAR = (ram + (uint32_t)__ram_length - 32u) | RLAR_ENABLE;
+    MPU_CTRL = MPU_ON;
+    __asm__ volatile("dsb\n isb");
+    semihosting_text("tinyloc: mpu on\n");
+}
+#else
 static void open_region(uint32_t number, uint32_t origin, uint32_t log2, uint32_t rights)
 {
     MPU_RNR = number;
@@ -144,6 +173,7 @@ static void lock_memory(void)
     __asm__ volatile("dsb\n isb");
     semihosting_text("tinyloc: mpu on\n");
 }
+#endif
 
 void startup(void)
 {

@@ -1,7 +1,7 @@
 """An ATmega's chip: libsimavr behind a runner of our own, which counts cycles as well as instructions.
 
-The runner holds the stack's lowest byte, instruction by instruction: an AVR has neither an MPU nor a fault. The
-RAM's upper end is the chip's own. Records and answers are files in a folder of the run's own.
+The runner holds the stack's lowest byte, instruction by instruction: an AVR has neither an MPU nor a fault.
+The RAM's upper end is the chip's own. Records and answers are files in a folder of the run's own.
 """
 
 from __future__ import annotations
@@ -128,8 +128,14 @@ def _image(firmware: Firmware) -> bytes:
 def _run(command: list[str], folder: Path, timeout_s: float) -> str:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
         raise DeviceError(f"the chip did not finish within {timeout_s:g} s") from error
     except OSError as error:

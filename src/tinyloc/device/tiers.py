@@ -1,6 +1,6 @@
 """Which pairs of compiler and emulator this computer has.
 
-`pip`: zig and Unicorn, installed with the package. `reference`: the distribution's gcc for the core, with QEMU
+`pip`: zig and Unicorn, installed with the package. `reference`: the distribution's gcc for the core, and QEMU
 (Cortex-M), simavr (AVR) or Unicorn (RISC-V, and Cortex-M0: no machine of QEMU can hold its RAM to a limit).
 Both build the same sources and answer the same records; a verdict is the stronger for every tier it names.
 """
@@ -75,7 +75,7 @@ NAMES = ("pip", "reference")
 
 
 def find_tier(name: str, core: Core = DEFAULT_CORE) -> Tier:
-    """The tier of that name for `core`. Raises ToolchainError with what to install when it is not complete."""
+    """The tier of that name for `core`. Raises ToolchainError that says what is missing."""
     if name not in NAMES:
         raise ToolchainError(f"no tier is called {name!r}", hint=f"Known tiers: {', '.join(NAMES)}.")
     makers = TIERS.get(core.family, {})
@@ -92,7 +92,7 @@ def find_tier(name: str, core: Core = DEFAULT_CORE) -> Tier:
 
 
 def available_tiers(core: Core = DEFAULT_CORE) -> list[Tier]:
-    """The complete tiers of this computer for `core`, in the table's order. Raises ToolchainError for none."""
+    """This computer's complete tiers for `core`, in the table's order. Raises ToolchainError for none."""
     found, missing = [], []
     for name in TIERS.get(core.family, {}):
         try:

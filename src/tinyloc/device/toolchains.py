@@ -202,8 +202,8 @@ class Gcc(Toolchain):
     """What `apt-get install` brings it."""
     otherwise: str = ""
     harness_flags = (*HARNESS_FLAGS, "-fno-tree-loop-distribute-patterns")
-    link_flags = ("-nostdlib",)
-    libraries = ("-lgcc",)
+    link_flags: tuple[str, ...] = ("-nostdlib",)
+    libraries: tuple[str, ...] = ("-lgcc",)
 
     def __init__(self) -> None:
         found = shutil.which(self.name)

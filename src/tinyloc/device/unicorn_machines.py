@@ -69,8 +69,8 @@ MACHINES = {
         arguments=(riscv_const.UC_RISCV_REG_A0, riscv_const.UC_RISCV_REG_A1),
         thumb=0,
         vectors=False,
-        breakpoint=3,
-        breakpoint_bytes=4,
+        breakpoint=8,
+        breakpoint_bytes=0,  # the counter stands behind the call already
         interrupts={
             0: "unaligned jump",
             1: "instruction fetch fault",

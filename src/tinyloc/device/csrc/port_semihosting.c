@@ -1,5 +1,5 @@
 /* The semihosting port: an operation in the first argument's register, its arguments' address in the second's,
- * then BKPT 0xAB on Cortex-M, EBREAK on RISC-V (bare: Unicorn knows nothing of the shifts around it).
+ * then BKPT 0xAB on Cortex-M, ECALL on RISC-V (Unicorn takes EBREAK for no instruction).
  *
  * QEMU serves the calls from files in its working folder; under Unicorn the Python side answers the same
  * breakpoint from memory. So one ELF runs in both, unchanged. Operation numbers: Arm's "Semihosting for
@@ -33,13 +33,7 @@ static uint32_t semihosting(uint32_t operation, const void *arguments)
 #if defined(__riscv)
     register uint32_t a0 __asm__("a0") = operation;
     register const void *a1 __asm__("a1") = arguments;
-    __asm__ volatile(".option push\n"
-                     ".option norvc\n"
-                     "ebreak\n"
-                     ".option pop"
-                     : "+r"(a0)
-                     : "r"(a1)
-                     : "memory");
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1) : "memory");
     return a0;
 #else
     register uint32_t r0 __asm__("r0") = operation;

@@ -10,6 +10,7 @@ import pytest
 from command_line import SMALL, Done, Table, done, rows, write
 
 from tinyloc.data.windows import WindowSets
+from tinyloc.device.boards import Board
 from tinyloc.device.tiers import Tier
 from tinyloc.judge.budget import Candidate
 from tinyloc.models.config import Config
@@ -29,10 +30,12 @@ def measured_once() -> Iterator[None]:
         precision: Precision,
         tiers: Sequence[Tier],
         weight_bits: WeightBits = 8,
+        board: Board = fits.DEFAULT_BOARD,
     ) -> Candidate:
-        key = (config, sets.digest, precision, weight_bits, *((type(tier), tier.name) for tier in tiers))
+        built = (board.core, *((type(tier), tier.name) for tier in tiers))
+        key = (config, sets.digest, precision, weight_bits, *built)
         if key not in known:
-            known[key] = real(config, sets, precision, tiers, weight_bits)
+            known[key] = real(config, sets, precision, tiers, weight_bits, board)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ import pytest
 import toy_twin
 
 from tinyloc.device.boards import Board
-from tinyloc.device.emulators import thumb_instructions
+from tinyloc.device.emulators import instruction_addresses
 from tinyloc.device.firmware import Firmware
 from tinyloc.device.tiers import Tier, find_tier
 from tinyloc.device.unicorn_chip import Unicorn, _Chip
@@ -186,4 +186,4 @@ def test_both_emulators_count_the_same(reference: Tier, board: Board, tmp_path: 
 def test_thumb_lengths() -> None:
     # movs r0, #1; ldrd r0, r1, [r2]; bx lr
     code = bytes.fromhex("0120 d2e90001 7047")
-    assert list(thumb_instructions(code, 0x100)) == [0x100, 0x102, 0x106]
+    assert list(instruction_addresses("arm", code, 0x100)) == [0x100, 0x102, 0x106]

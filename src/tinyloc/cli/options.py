@@ -157,13 +157,15 @@ def command_line() -> str:
     return "tinyloc " + shlex.join(given_words.get(sys.argv[1:]))
 
 
-def tiers_of(name: str) -> list[Any]:
-    """The tiers of --tier. Raises ToolchainError where one is not complete."""
+def tiers_of(name: str, board: str) -> list[Any]:
+    """The tiers of --tier for --board. Raises BoardError, and ToolchainError where one is not complete."""
+    from tinyloc.device.boards import find_board
     from tinyloc.device.tiers import available_tiers, find_tier
 
-    return (
-        available_tiers() if name == "all" else [find_tier(choice("tier", name, ("pip", "reference", "all")))]
-    )
+    core = find_board(board).cpu
+    if name == "all":
+        return available_tiers(core)
+    return [find_tier(choice("tier", name, ("pip", "reference", "all")), core)]
 
 
 def limits_of(board: str, ram: str | None, flash: str | None) -> Any:

@@ -120,7 +120,7 @@ def run(
     )  # fmt: skip
     how = RunOptions(
         limits_of(board, ram, flash),
-        tiers_of(tier),
+        tiers_of(tier, board),
         precision_of(precision),
         command_line(),
         seeds,
@@ -278,7 +278,8 @@ def verify(
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.verify import verify as judge
 
-    result = judge(RunFolder(folder), limits_of(board, ram, flash), tiers_of(tier), command=command_line())
+    limits = limits_of(board, ram, flash)
+    result = judge(RunFolder(folder), limits, tiers_of(tier, board), command=command_line())
     end(result, json=json)
     if not json:
         say(f"{RunFolder(folder).result} is there; next: tinyloc report {folder}")

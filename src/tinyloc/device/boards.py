@@ -190,7 +190,7 @@ def find_board(name: str) -> Board:
     board = BOARDS.get(name.strip().lower())
     if board is not None:
         return board
-    near = difflib.get_close_matches(name.strip().lower(), BOARDS, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name.strip().lower(), BOARDS, n=3, cutoff=0.7)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known boards: {', '.join(BOARDS)}."
     raise BoardError(f"no board is called {name!r}.", hint=hint)
 

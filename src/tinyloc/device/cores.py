@@ -50,7 +50,7 @@ _M0 = Core(
     zig_cpu="cortex_m0",
     # QEMU's micro:bit has no MPU to hold a limit with: Unicorn's memory map does.
     unicorn_model="CORTEX_M0",
-    cycles="cortex-m0+",
+    cycles="cortex-m0",
 )
 
 CORES = {
@@ -63,6 +63,7 @@ CORES = {
             title="Cortex-M0+",
             gcc_flags=_thumb("cortex-m0plus"),
             zig_cpu="cortex_m0plus",
+            cycles="cortex-m0+",
             emulated_as="a Cortex-M0, which has the same instructions (Armv6-M)",
         ),
         Core(
@@ -74,6 +75,7 @@ CORES = {
             zig_cpu="cortex_m3",
             qemu_machine="mps2-an385",
             unicorn_model="CORTEX_M3",
+            cycles="cortex-m3",
         ),
         Core(
             name="cortex-m4f",

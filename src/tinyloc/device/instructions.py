@@ -1,7 +1,8 @@
 """What kind of work each executed instruction is: the step from a count to a cost.
 
-The kinds are those that the Cortex-M4's cycle table tells apart. Capstone decodes; a word that it does not
-know is counted as `other` and costs as an ALU instruction.
+The kinds are those that the Cortex-M4's cycle table tells apart. Capstone decodes Thumb and RISC-V; a word
+that it does not know is counted as `other` and costs as an ALU instruction, and so is all of AVR, the cycles
+of which are counted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from capstone import CS_ARCH_ARM, CS_MODE_MCLASS, CS_MODE_THUMB, CS_OP_IMM, CS_OP_REG, Cs
+from capstone import (
+    CS_ARCH_ARM,
+    CS_ARCH_RISCV,
+    CS_MODE_MCLASS,
+    CS_MODE_RISCV32,
+    CS_MODE_RISCVC,
+    CS_MODE_THUMB,
+    CS_OP_IMM,
+    CS_OP_REG,
+    Cs,
+)
 
 from tinyloc.device.elf import Program
 
@@ -72,17 +83,41 @@ class Instruction:
     """For `it`: how many of the following instructions it makes conditional."""
 
 
-def decode(program: Program, addresses: Iterable[int]) -> dict[int, Instruction]:
-    """The instructions at `addresses`."""
-    decoder = Cs(CS_ARCH_ARM, CS_MODE_THUMB | CS_MODE_MCLASS)
+def decode(program: Program, addresses: Iterable[int], family: str = "arm") -> dict[int, Instruction]:
+    """The instructions at `addresses` of a core of that family."""
+    if family not in ("arm", "riscv"):
+        return {address: Instruction("other", 2) for address in addresses}
+    riscv = family == "riscv"
+    mode = CS_MODE_RISCV32 | CS_MODE_RISCVC if riscv else CS_MODE_THUMB | CS_MODE_MCLASS
+    decoder = Cs(CS_ARCH_RISCV if riscv else CS_ARCH_ARM, mode)
     decoder.detail = True
+    classify = _classify_riscv if riscv else _classify
     found = {}
     for address in addresses:
         code = program.read(address, 2)
-        size = 4 if code[1] >= 0xE8 else 2
+        size = 4 if (code[0] & 3 == 3 if riscv else code[1] >= 0xE8) else 2
         raw = next(decoder.disasm(program.read(address, size), address, 1), None)
-        found[address] = Instruction("other", size) if raw is None else _classify(raw, size)
+        found[address] = Instruction("other", size) if raw is None else classify(raw, size)
     return found
+
+
+def _classify_riscv(raw: Any, size: int) -> Instruction:
+    name = raw.mnemonic.removeprefix("c.")
+    if name.startswith("b") or name in ("j", "jal", "jr", "jalr", "ret"):
+        immediate = [int(op.imm) for op in raw.operands if op.type == CS_OP_IMM]
+        direct = immediate and name not in ("jr", "jalr", "ret")
+        kind = "conditional branch" if name.startswith("b") else "branch"
+        # capstone gives the distance, not the place
+        return Instruction(kind, size, jumps=True, target=raw.address + immediate[-1] if direct else None)
+    if name in ("lw", "lh", "lb", "lhu", "lbu", "lwsp"):
+        return Instruction("load", size)
+    if name in ("sw", "sh", "sb", "swsp"):
+        return Instruction("store", size)
+    if name.startswith("mul"):
+        return Instruction("multiply", size)
+    if name.startswith(("div", "rem")):
+        return Instruction("divide", size)
+    return Instruction("alu", size)
 
 
 def _classify(raw: Any, size: int) -> Instruction:

@@ -35,6 +35,7 @@ SMALLER = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 """Widths H that are proposed instead, with one layer."""
 SMALLER_FORESTS = ((50, 64), (20, 128), (20, 64), (10, 64), (10, 32), (10, 16), (5, 16), (5, 8), (3, 4))
 """Forests, trees by leaves, that are proposed instead."""
+DEFAULT_BOARD = find_board("cortex-m4")
 WINDOWS = 2
 """Windows that are run to measure the stack."""
 
@@ -80,20 +81,21 @@ def measure(
     precision: Precision,
     tiers: Sequence[Tier],
     weight_bits: WeightBits = 8,
+    board: Board = DEFAULT_BOARD,
 ) -> Candidate:
-    """Flash and RAM with stack of a model of that shape, built and run on the roomiest board.
+    """Flash and RAM with stack of a model of that shape, built and run on `board` with all room there is.
 
-    Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit.
+    Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit. Raises
+    BudgetError where it is more than is emulated for the board's core (AVR: the chip itself).
     """
     heard = samples_of(_first(sets.train, 16), reads_motion(config))
     graph = lower(random_model(config, sets), heard, precision, weight_bits)
-    board = dataclasses.replace(find_board("cortex-m4"), ram_bytes=2**20, flash_bytes=2**22)
     flash, ram = [], []
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
         folder = Path(name)
         emission.emit(graph, folder / "c")
         for tier in tiers:
-            firmware = tier.build(folder / "c", board, folder / tier.name)
+            firmware = tier.build(folder / "c", board.roomy, folder / tier.name)
             done = tier.run(firmware, _some(graph, sets), count_records=1)
             flash.append(firmware.flash_bytes)
             ram.append(firmware.static_ram_bytes + done.stack_bytes)
@@ -128,7 +130,12 @@ def preflight(
             f"{over} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
             hint=hint(smaller(config, sets, precision, tiers, limits, weight_bits), limits),
         )
-    needs = measure(config, sets, precision, tiers, weight_bits)
+    try:
+        needs = measure(config, sets, precision, tiers, weight_bits, limits.board)
+    except BudgetError as error:
+        raise BudgetError(
+            error.message, hint=hint(smaller(config, sets, precision, tiers, limits, weight_bits), limits)
+        ) from None
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:
         found = smaller(config, sets, precision, tiers, limits, weight_bits)
@@ -146,7 +153,8 @@ def smaller(
     """Smaller shapes of the same family and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
     for one in _smaller_shapes(config):
-        found.append(measure(one, sets, precision, tiers, weight_bits))
+        with contextlib.suppress(BudgetError):  # more than the core's largest chip has
+            found.append(measure(one, sets, precision, tiers, weight_bits, limits.board))
         if len(what_fits(found, **_budgets(limits))) == 2:
             break
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import tempfile
 from dataclasses import dataclass
@@ -124,9 +123,8 @@ def run_tier(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay, grap
 
 def _needed_ram(tier: Tier, folder: RunFolder, limits: Limits, stream: Replay) -> int:
     """Static RAM and stack of the first window where neither is limited, in bytes."""
-    roomy = dataclasses.replace(limits.board, ram_bytes=2**20, flash_bytes=2**22)
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
-        firmware = tier.build(folder.c, roomy, Path(name))
+        firmware = tier.build(folder.c, limits.board.roomy, Path(name))
         window = stream.records()[: stream.steps * firmware.record_bytes]
         return firmware.static_ram_bytes + tier.run(firmware, window, count_records=1).stack_bytes
 

@@ -93,9 +93,10 @@ class Task:
         return " ".join(word for word in words if word) + f", seed {row.seed}"
 
 
-def tier_name(wanted: str) -> str:
+def tier_name(wanted: str, board: str) -> str:
     """The tier whose figures count: the reference where it is there. Raises ToolchainError."""
-    return available_tiers()[-1].name if wanted == "auto" else find_tier(wanted).name
+    core = find_board(board).cpu
+    return available_tiers(core)[-1].name if wanted == "auto" else find_tier(wanted, core).name
 
 
 @lru_cache(maxsize=2)
@@ -289,11 +290,11 @@ class _Shared:
             graph, chosen = choice.behind(graph), choice.behind(chosen)
         plain, judged = decision.answers_of(chosen, replay(sets.validation, graph.state, graph.motion))
         board = find_board(task.board)
-        roomy = dataclasses.replace(board, name=ROOMY, ram_bytes=2**20, flash_bytes=2**22)
+        roomy = dataclasses.replace(board.roomy, name=ROOMY)
         with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:
             folder = RunFolder(Path(scratch))
             emit.emit(graph, folder.c)
-            tier, stream = find_tier(task.tier), replay(sets.test, graph.state, graph.motion)
+            tier, stream = find_tier(task.tier, board.cpu), replay(sets.test, graph.state, graph.motion)
             try:
                 run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
             except BudgetError:

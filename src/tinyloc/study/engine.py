@@ -74,7 +74,7 @@ def run_study(
 def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[Task], dict[str, Any]]:
     """All tasks of a grid, and what the page says about it. Loads the data sets and leaves their windows."""
     on_device = any(COMPRESSIONS[name].on_device for model in grid.models for name in model.compressions)
-    tier = tier_name(grid.tier) if on_device else ""
+    tier = tier_name(grid.tier, grid.board) if on_device else ""
     tasks: list[Task] = []
     sets_about = []
     for entry in grid.sets:

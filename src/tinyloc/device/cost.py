@@ -156,6 +156,8 @@ class Cost:
     """Instructions of each function in one step, largest first."""
     cycles_per_step: Bracket
     assumptions: tuple[str, ...]
+    function_cycles: Mapping[str, float]
+    """Cycles of each function in one step, largest first; empty where no emulator keeps the chip's time."""
 
     @property
     def cycles_per_window(self) -> Bracket:
@@ -205,6 +207,9 @@ def estimate(firmware: Firmware, run: DeviceRun) -> Cost:
         f"Energy at {board.supply_volts:g} V and {board.microamps_per_mhz:g} µA/MHz ± {CURRENT_SPREAD:.0%} "
         f"({board.current_source})."
     )
+    timed: Counter[str] = Counter()
+    for address, count in (run.cycles or {}).items():
+        timed[firmware.program.function_at(address)] += count
     if run.cycles is not None:
         total = float(sum(run.cycles.values()))
         cycles, words = Bracket(total, total, total), COUNTED
@@ -219,6 +224,7 @@ def estimate(firmware: Firmware, run: DeviceRun) -> Cost:
         functions={name: count / steps for name, count in functions.most_common()},
         cycles_per_step=cycles.scaled(1 / steps),
         assumptions=(*words, NOT_IN_IT, current),
+        function_cycles={name: count / steps for name, count in timed.most_common()},
     )
 
 

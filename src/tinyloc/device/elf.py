@@ -90,9 +90,14 @@ def read_program(path: Path) -> Program:
             table: Any = elf.get_section_by_name(".symtab")
             symbols: dict[str, int] = {}
             functions: dict[int, tuple[int, int, str]] = {}
+            # libgcc's and avr-libc's assembly names its functions without saying that they are such
+            text = elf.get_section_index(".text") if elf["e_machine"] == "EM_AVR" else None
             for symbol in table.iter_symbols() if table else ():
                 address = int(symbol["st_value"])
-                if symbol["st_info"]["type"] == "STT_FUNC":
+                kind = symbol["st_info"]["type"]
+                if kind == "STT_NOTYPE" and text and symbol["st_shndx"] == text and symbol.name:
+                    functions.setdefault(address, (address, address, symbol.name))
+                if kind == "STT_FUNC":
                     address &= ~1
                     functions[address] = (address, address + int(symbol["st_size"]), symbol.name)
                 if symbol.name and not symbol.name.startswith("$"):

@@ -16,7 +16,12 @@
 
 #include "avr_registers.h"
 
-enum { MOST_FLASH = 1 << 18 };
+enum {
+    MOST_FLASH = 1 << 18,
+    OUT_MASK = 0xFE0F, /* of `out register, rN`: all but N */
+    OUT_SPH = 0xBE0E,
+    OUT_SPL = 0xBE0D
+};
 
 static FILE *records, *answers;
 static uint32_t finished_records;
@@ -103,20 +108,27 @@ int main(int argc, char **argv)
         give_up("no memory");
     }
     unsigned lowest = avr->ramend;
+    bool torn = false; /* the upper half of the stack pointer is new and its lower half is not yet */
     while (!finished) {
         const size_t at = avr->pc / 2;
         const uint64_t before = avr->cycle;
+        const unsigned opcode = avr->flash[avr->pc] | (unsigned)avr->flash[avr->pc + 1] << 8;
         const int state = avr_run(avr);
         const unsigned pointer = avr->data[R_SPL] | (unsigned)avr->data[R_SPH] << 8;
         if (written < counted) {
             counts[at] += 1;
             cycles[at] += avr->cycle - before;
         }
-        /* 0 until the start-up has set it; the pointer names the next free byte */
-        if (pointer != 0 && pointer < lowest) {
-            lowest = pointer;
+        if ((opcode & OUT_MASK) == OUT_SPH) {
+            torn = true;
+        } else if ((opcode & OUT_MASK) == OUT_SPL) {
+            torn = false;
         }
-        if (pointer != 0 && pointer + 1 < bottom) {
+        if (torn) {
+            continue;
+        }
+        lowest = pointer < lowest ? pointer : lowest;
+        if (pointer + 1 < bottom) { /* the pointer names the next free byte */
             printf("tinyloc: stack 0x%04x pc 0x%04x\n", pointer, (unsigned)(at * 2));
             return 1;
         }

@@ -73,8 +73,8 @@ static inline int32_t tinyloc_avr_dot(TINYLOC_FLASH int8_t *weight, const int16_
     return sum;
 }
 
-/* tinyloc_power((step * decay) >> shift) for step, decay 0..32767. */
-static inline int16_t tinyloc_avr_keep(int16_t step, int16_t decay, uint8_t shift)
+/* tinyloc_power((step * decay) >> shift) for step, decay 0..32767. A call: it needs most of the upper registers. */
+static __attribute__((noinline, unused)) int16_t tinyloc_avr_keep(int16_t step, int16_t decay, uint8_t shift)
 {
     int16_t keep;
     uint32_t p;

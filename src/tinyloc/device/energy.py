@@ -32,7 +32,8 @@ CELLS = (
 class Link:
     """A Bluetooth Low Energy connection at 1 Mbit/s: the charge of one connection event from its parts.
 
-    Times in µs, currents in mA. Each event: the CPU wakes, the radio ramps up, hears an empty packet, turns round, and sends one packet; afterwards the CPU tidies up.
+    Times in µs, currents in mA. Each event: the CPU wakes, the radio ramps up, hears an empty packet, turns
+    round, and sends one packet; afterwards the CPU tidies up.
     """
 
     name: str

@@ -35,6 +35,8 @@ class Harness:
     entry: str
     library: str = "support.c"
     """The memory functions, where no C library is linked."""
+    least_stack_bytes: int = 128
+    """Below this no call chain can run at all: refused before it runs."""
 
     @property
     def sources(self) -> dict[str, str]:
@@ -45,7 +47,14 @@ class Harness:
 HARNESSES = {
     "arm": Harness("port_semihosting.c", "startup_cortexm.c", "firmware.ld.in", "Reset_Handler"),
     "riscv": Harness("port_semihosting.c", "startup_riscv.c", "firmware.ld.in", "Reset_Handler"),
-    "avr": Harness("port_avr.c", "startup_avr.c", "firmware_avr.ld.in", "tinyloc_vectors", library=""),
+    "avr": Harness(
+        "port_avr.c",
+        "startup_avr.c",
+        "firmware_avr.ld.in",
+        "tinyloc_vectors",
+        library="",
+        least_stack_bytes=64,
+    ),
 }
 
 PLAIN = ("-O2", "-g0", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
@@ -55,9 +64,6 @@ HARNESS_FLAGS = (*PLAIN, "-ffreestanding", "-fno-builtin", "-fno-unroll-loops")
 
 LOOSE_BYTES = 0x0800_0000
 """Length of both regions in the first link, which only measures."""
-
-LEAST_STACK_BYTES = 128
-"""Below this no chip can run a call chain at all: refused before it runs."""
 
 
 class Toolchain(ABC):
@@ -256,7 +262,8 @@ class AvrGcc(Gcc):
 def check_budget(firmware: Firmware, ram_bytes: int, flash_bytes: int) -> None:
     """Hold a linked program against both limits (bytes). Raises BudgetError that counts the excess."""
     static, flash = firmware.static_ram_bytes, firmware.flash_bytes
-    ram = static + LEAST_STACK_BYTES
+    least = HARNESSES[firmware.board.cpu.family].least_stack_bytes
+    ram = static + least
     over = []
     if flash > flash_bytes:
         over.append(
@@ -266,7 +273,7 @@ def check_budget(firmware: Firmware, ram_bytes: int, flash_bytes: int) -> None:
         )
     if ram > ram_bytes:
         over.append(
-            f"RAM: {static:,} bytes of data and at least {LEAST_STACK_BYTES} of stack in "
+            f"RAM: {static:,} bytes of data and at least {least} of stack in "
             f"{format_size(ram_bytes)}, {ram - ram_bytes:,} bytes too many"
         )
     if over:

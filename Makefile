@@ -41,6 +41,8 @@ test-slow: setup
 bench: setup
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/device.py
+	$(BIN)/python bench/avr.py
+	$(BIN)/python bench/everywhere.py
 	$(BIN)/python bench/peers.py
 
 # each ten minutes; atheris leads the loader's fuzzer by what its bytes reach, and is not needed elsewhere

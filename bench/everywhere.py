@@ -1,8 +1,8 @@
 """Every family on every core against the reference in Python: how many windows, how many differences.
 
-Half of the windows are real recordings where they are at hand (walks through a library, at their six access points;
-else walks of dBm), half are any bytes. Every step of every window is compared, byte for byte.
-`python bench/everywhere.py --windows 10000` is the whole proof; it ends with an error for one byte that differs.
+Half of the windows are real recordings where they are at hand (walks through a library, six access points; else
+walks of dBm), half are any bytes. Every step of every window is compared, byte for byte, and a byte that
+differs is an error at the end. `--data-dir` or `TINYLOC_DATA` says where recordings are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from device import checkpoint, windows
 
+from tinyloc.data.load import load_windows
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import Tier, find_tier
 from tinyloc.emit import emit
@@ -73,18 +74,14 @@ def heard(count: int, data_dir: Path | None) -> tuple[np.ndarray, str]:
 
 
 def recorded(count: int, data_dir: Path | None) -> np.ndarray | None:
-    """Windows from the library's recordings, at every offset and again from the start; None where they are not."""
-    from tinyloc.data import load
-
+    """Windows of 20 steps at every offset of the recordings' samples; None where there are none."""
     if data_dir is None or not data_dir.is_dir():
         return None
-    sets = load("walks:library", data_dir=data_dir)
-    kept = np.concatenate([part.rssi for part in (sets.train, sets.validation, sets.test)])
-    if kept.shape[1:] != (STEPS, POINTS):
-        stream = kept[:, -1, :POINTS]
-        starts = np.arange(len(stream) - STEPS)
-        kept = stream[starts[:, None] + np.arange(STEPS)]
-    return kept[np.arange(count) % len(kept)]
+    sets = load_windows("walks:library", data_dir=data_dir)
+    heard = [part.rssi[:, -1] for part in (sets.train, sets.validation, sets.test)]
+    stream = np.concatenate(heard)[:, :POINTS]
+    starts = np.arange(count) % (len(stream) - STEPS)
+    return np.asarray(stream[starts[:, None] + np.arange(STEPS)])
 
 
 def batches(rssi: np.ndarray) -> Iterator[tuple[np.ndarray, bytes]]:

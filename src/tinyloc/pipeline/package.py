@@ -97,7 +97,7 @@ def real_samples(graph: Graph, sets: WindowSets) -> npt.NDArray[np.int8]:
 def measure(graph: Graph, real: npt.NDArray[np.int8], board: Board) -> Figures:
     """What the package's C needs on the emulated chip, for its README; empty where there is no emulator."""
     try:
-        tier = available_tiers()[-1]
+        tier = available_tiers(board.cpu)[-1]
         with tempfile.TemporaryDirectory(prefix="tinyloc-package-") as name:
             return _measured(graph, real, board, tier, Path(name))
     except (ToolchainError, BudgetError, DeviceError) as error:

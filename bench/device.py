@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tinyloc.device.boards import find_board
 from tinyloc.device.cost import estimate
 from tinyloc.device.tiers import available_tiers
 from tinyloc.emit import emit
+from tinyloc.emit.float32 import emit_float32
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import Config, MambaConfig, MdcsaConfig, StatnetConfig, TransformerConfig
 from tinyloc.models.scaling import InputScaling
@@ -35,6 +37,8 @@ class Shape:
 
     config: Config
     peer: str = ""
+    float32: bool = False
+    """In floating point instead of integers, and the same means: PyTorch's room at the end of each window."""
 
 
 MODELS = {
@@ -43,6 +47,7 @@ MODELS = {
         "TFLite Micro int8: 210 KB, 66.0 KB, 16.0 M a window; float: 221 KB, 65.2 KB, 7.98 M",
     ),
     "mamba-h8l1": Shape(MambaConfig(access_points=11, rooms=9, hidden=8), "none runs it"),
+    "mamba-h8l1-float32": Shape(MambaConfig(access_points=11, rooms=9, hidden=8), "none runs it", True),
     "tfm1": Shape(
         TransformerConfig(access_points=11, rooms=9, steps=STEPS, hidden=32, layers=1),
         "Deeploy int8: 28.4 KB, 17.2 KB, 1.04 M; TFLite Micro int8: 131 KB, 17.9 KB, 2.53 M",
@@ -110,19 +115,46 @@ def windows(count: int, points: int, seed: int = 1) -> np.ndarray:
     return np.concatenate([radio, rng.integers(-128, 128, (count - half, STEPS, points), dtype=np.int8)])
 
 
+def pytorch_rooms(model: Checkpoint, rssi: np.ndarray) -> np.ndarray:
+    """PyTorch's room at the end of every window [W]."""
+    import torch
+
+    from tinyloc.models import families
+
+    with torch.no_grad():
+        given = families.inputs(model.config, model.scaling, rssi)
+        network = families.from_weights(model.config, model.weights)
+        return np.asarray(network(*(torch.from_numpy(part) for part in given)).argmax(dim=-1)[:, -1])
+
+
+def rooms_are(wanted: np.ndarray) -> Callable[[bytes], bool]:
+    """Whether a float model's answers end their windows with these rooms."""
+
+    def same(found: bytes) -> bool:
+        rooms = np.frombuffer(found, np.uint8).reshape(len(wanted), STEPS, -1)[:, -1, -1]
+        return np.array_equal(rooms, wanted)
+
+    return same
+
+
 def measure(name: str, precision: str, board_name: str, count: int) -> list[Row]:
     """A row for each tier that is there."""
-    config = MODELS[name].config
-    graph = lower(checkpoint(config), windows(400, config.access_points, seed=2)[:200], precision)
+    config, model = MODELS[name].config, checkpoint(MODELS[name].config)
     rssi = windows(count, config.access_points)
     flags = np.zeros((count, STEPS, 1), np.int8)
     flags[:, 0] = 1
     records = np.concatenate([flags, rssi], axis=2).tobytes()
-    wanted = answers(Reference(graph).run(rssi))
     board = find_board(board_name)
     rows = []
     with tempfile.TemporaryDirectory(prefix="tinyloc-bench-") as folder:
-        emit(graph, Path(folder) / "c")
+        if MODELS[name].float32:
+            precision = "float32"
+            emit_float32(model, Path(folder) / "c")
+            same = rooms_are(pytorch_rooms(model, rssi))
+        else:
+            graph = lower(model, windows(400, config.access_points, seed=2)[:200], precision)
+            emit(graph, Path(folder) / "c")
+            same = answers(Reference(graph).run(rssi)).__eq__
         for tier in available_tiers():
             firmware = tier.build(Path(folder) / "c", board, Path(folder) / tier.name, ram_bytes=32 * 1024)
             run = tier.run(firmware, records, count_records=5 * STEPS)
@@ -138,7 +170,7 @@ def measure(name: str, precision: str, board_name: str, count: int) -> list[Row]
                     instructions_window=run.instructions_per_window,
                     cycles_step=estimate(firmware, run).cycles_per_step.mid,
                     windows=count,
-                    identical=run.answers == wanted,
+                    identical=bool(same(run.answers)),
                 )
             )  # fmt: skip
     return rows

@@ -215,3 +215,12 @@ def test_as_a_program() -> None:
     assert found.code == 0
     assert "Example: tinyloc run" in found.out
     assert program("train", "nowhere").only_error.endswith("`tinyloc data` makes it.")
+
+
+def test_the_float_model_is_emitted_beside_the_integer_one(copy_of_run: Path) -> None:
+    before = (copy_of_run / "c" / "tinyloc_model.c").read_bytes()
+    found = done("emit", copy_of_run, "--precision", "float32")
+    assert "c-float32" in found.err
+    assert "float scores" in (copy_of_run / "c-float32" / "tinyloc_model.h").read_text()
+    assert (copy_of_run / "c" / "tinyloc_model.c").read_bytes() == before
+    assert "expected integer or float32" in tinyloc("emit", copy_of_run, "--precision", "half").only_error

@@ -233,8 +233,11 @@ def emit(
     board: Annotated[
         str, typer.Option(help="Package: whose clock and current its README counts by.")
     ] = "stm32l4",
+    precision: Annotated[
+        str, typer.Option(help="The integer model, or `float32`: Mamba uncompressed [into RUN/c-float32].")
+    ] = "integer",
 ) -> None:
-    """Write the integer model as C99: tinyloc_init and tinyloc_step, no malloc, no float.
+    """Write the model as C99: tinyloc_init and tinyloc_step, no malloc; no float in the integer model.
 
     With --as a package that listens without end, with an example, a self-test and a README of its own.
     """
@@ -244,10 +247,15 @@ def emit(
     if kind is None:
         if hop is not None or addresses is not None or answers != "full":
             raise UsageError("--hop, --answers and --addresses are of a package", hint="Add --as c, say.")
-        for path in stages.emit(RunFolder(folder), to):
+        whole = choice("precision", precision, ("integer", "float32")) == "integer"
+        write = stages.emit if whole else stages.emit_float32
+        for path in write(RunFolder(folder), to):
             say(f"{path}  {path.stat().st_size:,} bytes")
-        say(f"next: tinyloc verify {folder}")
+        if whole:
+            say(f"next: tinyloc verify {folder}")
         return
+    if precision != "integer":
+        raise UsageError("a package holds the integer model", hint="Leave --precision out.")
     from tinyloc.device.boards import find_board
     from tinyloc.emit.package import KINDS
     from tinyloc.pipeline.package import PackageOptions, package, read_addresses

@@ -69,6 +69,11 @@ class RunFolder:
         return self.c / "tinyloc_model.c"
 
     @property
+    def c_float32(self) -> Path:
+        """The C files in floating point (`tinyloc emit --precision float32`)."""
+        return self.path / "c-float32"
+
+    @property
     def build(self) -> Path:
         """Firmware of each tier (`tinyloc verify`)."""
         return self.path / "build"

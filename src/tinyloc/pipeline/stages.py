@@ -11,6 +11,7 @@ from typing import Any
 from tinyloc import emit as emission
 from tinyloc.data import load_windows, load_windows_file, save_windows
 from tinyloc.data.windows import WindowSets, merged
+from tinyloc.emit import float32
 from tinyloc.errors import ModelFileError, StoppedError, TinylocError, UsageError
 from tinyloc.learn.lessons import Lesson, Taught, teach
 from tinyloc.learn.options import TrainOptions, resolve
@@ -318,6 +319,21 @@ def emit(folder: RunFolder, to: Path | None = None) -> list[Path]:
     folder.forget(model)
     try:
         return emission.emit(graph, target)
+    except BaseException:
+        folder.forget(model)
+        raise
+
+
+def emit_float32(folder: RunFolder, to: Path | None = None) -> list[Path]:
+    """Write the C of the float model, uncompressed, into the run's `c-float32/`, or into `to`.
+
+    Raises QuantisationError for what has no such form (`emit/float32.py`).
+    """
+    checkpoint, target = checkpoint_of(folder), folder.c_float32 if to is None else to
+    model = target / folder.c_model.name
+    folder.forget(model)
+    try:
+        return float32.emit_float32(checkpoint, target)
     except BaseException:
         folder.forget(model)
         raise

@@ -3,7 +3,8 @@
  *   record   1 + TINYLOC_SAMPLE_BYTES   flag, then the sample; 0: a window goes on, 1: a session begins, call
  *                                       tinyloc_init first, 2: a window begins, call tinyloc_restart first
  *   answer   2 * TINYLOC_ROOMS + 2      scores as little-endian int16, the room, the settled room, and in a model
- *                                       that says so (TINYLOC_ANSWER_BYTES) whatever else it answers, in bytes
+ *                                       that says so (TINYLOC_ANSWER_BYTES) whatever else it answers, in bytes;
+ *                                       a model in floating point (TINYLOC_SCORE_BYTES 4) writes its scores as float
  *
  * RAM holds one state, one sample, one result: nothing is buffered, as on a wearable. The answer is the
  * result's own memory, for which its layout and the byte order are checked here.
@@ -30,17 +31,21 @@
 #define CONSTANT const
 #endif
 
+#ifndef TINYLOC_SCORE_BYTES
+#define TINYLOC_SCORE_BYTES 2
+#endif
+
 enum {
     RECORD_BYTES = 1 + TINYLOC_SAMPLE_BYTES,
 #ifdef TINYLOC_ANSWER_BYTES
     ANSWER_BYTES = TINYLOC_ANSWER_BYTES
 #else
-    ANSWER_BYTES = 2 * TINYLOC_ROOMS + 2
+    ANSWER_BYTES = TINYLOC_SCORE_BYTES * TINYLOC_ROOMS + 2
 #endif
 };
 
-typedef char room_follows_scores[offsetof(tinyloc_result, room) == 2 * TINYLOC_ROOMS ? 1 : -1];
-typedef char settled_follows_room[offsetof(tinyloc_result, settled) == 2 * TINYLOC_ROOMS + 1 ? 1 : -1];
+typedef char room_follows_scores[offsetof(tinyloc_result, room) == TINYLOC_SCORE_BYTES * TINYLOC_ROOMS ? 1 : -1];
+typedef char settled_follows_room[offsetof(tinyloc_result, settled) == TINYLOC_SCORE_BYTES * TINYLOC_ROOMS + 1 ? 1 : -1];
 typedef char answer_fits_result[sizeof(tinyloc_result) >= ANSWER_BYTES ? 1 : -1];
 
 /* Read from the ELF by the side that feeds us, so that both agree on the lengths. */

@@ -43,6 +43,7 @@ bench: setup
 	$(BIN)/python bench/device.py
 	$(BIN)/python bench/avr.py
 	$(BIN)/python bench/everywhere.py
+	$(BIN)/python bench/float32.py
 	$(BIN)/python bench/peers.py
 
 # each ten minutes; atheris leads the loader's fuzzer by what its bytes reach, and is not needed elsewhere

@@ -155,7 +155,7 @@ def measure(name: str, precision: str, board_name: str, count: int) -> list[Row]
             graph = lower(model, windows(400, config.access_points, seed=2)[:200], precision)
             emit(graph, Path(folder) / "c")
             same = answers(Reference(graph).run(rssi)).__eq__
-        for tier in available_tiers():
+        for tier in available_tiers(board.cpu):
             firmware = tier.build(Path(folder) / "c", board, Path(folder) / tier.name, ram_bytes=32 * 1024)
             run = tier.run(firmware, records, count_records=5 * STEPS)
             toolchain, emulator = (" ".join(pair) for pair in tier.versions.items())

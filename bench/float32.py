@@ -68,7 +68,7 @@ def measure(name: str, data_dir: Path | None, steps: int, seed: int, board_name:
         for form, write in forms.items():
             sources = Path(folder) / form
             write(sources)
-            for tier in available_tiers():
+            for tier in available_tiers(board.cpu):
                 firmware = tier.build(
                     sources, board, Path(folder) / f"{form}-{tier.name}", ram_bytes=16 * 1024
                 )

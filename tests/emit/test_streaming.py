@@ -1,5 +1,7 @@
 """Streaming: every family through the same two calls, in C as in Python, to the bit; what answers hold."""
 
+import ctypes
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +17,15 @@ from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
 from tinyloc.errors import QuantisationError
-from tinyloc.quant.answer_operators import Novelty
+from tinyloc.quant.answer_operators import Novelty, Probability
+from tinyloc.quant.answer_reference import AnswerOperators
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import factor, lower
 from tinyloc.quant.reference import Reference
 from tinyloc.quant.storage import from_bytes, to_bytes
 from tinyloc.quant.stream import Stream, answer_bytes, gap_steps, streaming
+
+VOID = ctypes.c_void_p
 
 
 def novelty(seed: int, smoothing: int, points: int = POINTS) -> Novelty:
@@ -155,6 +160,40 @@ def test_probabilities_are_a_softmax_in_bytes(scores: list[int], unit: float) ->
     assert abs(found.sum() - 255) <= ROOMS / 2
     assert found[x[0].argmax()] == found.max() <= 255
     assert found.min() >= 0
+
+
+class Factor(ctypes.Structure):
+    """tinyloc_probability, as a C compiler lays it out."""
+
+    _fields_ = (("multiplier", ctypes.c_int32), ("rooms", ctypes.c_uint16), ("shift", ctypes.c_uint8))
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The C of a model as a library of this computer."""
+    folder = tmp_path_factory.mktemp("kernels")
+    emit(made("undecided windows", 1, 0), folder)
+    sources = [path.name for path in folder.glob("*.c")]
+    subprocess.run(
+        ["cc", "-std=c99", "-O1", "-shared", "-fPIC", *sources, "-o", "k.so"], cwd=folder, check=True
+    )
+    return ctypes.CDLL(str(folder / "k.so"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 255), st.integers(0, 2**31 - 1), st.integers(0, 62), st.integers(0, 10_000))
+def test_the_kernel_of_probabilities_is_the_reference(
+    kernels: ctypes.CDLL, rooms: int, multiplier: int, shift: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    wide = int(2 ** rng.uniform(0, 15))
+    x = np.clip(rng.integers(-wide, wide + 1, rooms) + rng.integers(-9, 10), -32767, 32767).astype(np.int16)
+    found = np.zeros(rooms, np.uint8)
+    factor = Factor(multiplier, rooms, shift)
+    kernels.tinyloc_probability_16(ctypes.byref(factor), x.ctypes.data_as(VOID), found.ctypes.data_as(VOID))
+    op = Probability("chance", "x", "y", multiplier, shift)
+    wanted = AnswerOperators()._probability(op, {"x": x.astype(np.int64)[None]}, {})[0]
+    assert found.tolist() == wanted.tolist()
 
 
 def test_a_silent_radio_is_unknown_and_a_familiar_one_is_not() -> None:

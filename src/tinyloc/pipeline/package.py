@@ -133,7 +133,8 @@ def _measured(graph: Graph, real: npt.NDArray[np.int8], board: Board, tier: Tier
         watts = cost.average_watts(1 / graph.seconds_per_step)
         rows["average power of the model alone"] = _bracket(watts, 1e6, "µW")
     tools = " and ".join(f"{name} {version}" for name, version in tier.versions.items())
-    where = f"{board.title}, {board.clock_hz / 1e6:g} MHz"
+    clock = f"{board.clock_hz / 1e6:g} MHz"
+    where = board.title if clock in board.title else f"{board.title}, {clock}"
     how = (
         f"Measured in emulation ({tools}) for {where}, over {len(samples)} samples; instructions are exact. "
         "Interrupts, radio and sleep are in none of these. " + cost.assumptions[0]

@@ -1,6 +1,6 @@
 """Every family on every core against the reference in Python: how many windows, how many differences.
 
-Half of the windows are real recordings where they are at hand (walks through a library, six access points; else
+Half of the windows are real recordings where they are at hand (walks through a library; else
 walks of dBm), half are any bytes. Every step of every window is compared, byte for byte, and a byte that
 differs is an error at the end. `--data-dir` or `TINYLOC_DATA` says where recordings are.
 """

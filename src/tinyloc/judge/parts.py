@@ -231,8 +231,18 @@ class Cycles(Part):
     window: Bracket = field("One window", "cycles")
 
 
+class Radio(Part):
+    """Mean currents that judge whether computing pays: the model on the chip, and a radio link that sends."""
+
+    computing_ua: Bracket = field("The model at steps_per_second, the chip asleep in between", "µA")
+    answering_ua: Bracket = field("Sending one room every 10 s by Bluetooth Low Energy", "µA")
+    sending_ua: Bracket = field("Instead of both: sending the readings of every step", "µA")
+    sending_together_ua: Bracket = field("The same, with the readings of 1 s in one packet", "µA")
+    assumptions: tuple[str, ...] = field("What these currents rest on", default=())
+
+
 class Energy(Part):
-    """Energy of the computation alone, estimated from cycles: the radio is not in it."""
+    """Energy of the computation alone, estimated from cycles; `radio` sets it beside what it saves."""
 
     step_uj: Bracket = field("One streamed step", "µJ")
     average_uw: Bracket | None = field(
@@ -242,6 +252,15 @@ class Energy(Part):
         "Steps a second; null where there is no rate", "1/s", default=None
     )
     assumptions: tuple[str, ...] = field("What the estimate of cycles and energy rests on", default=())
+    battery: str = field("The battery that battery_days are of", default="")
+    battery_days: Bracket | None = field(
+        "How long it feeds the model alone at steps_per_second; null where there is no rate",
+        "days",
+        default=None,
+    )
+    radio: Radio | None = field(
+        "What sending the readings would cost instead; null where there is no rate", default=None
+    )
 
 
 class RoomChanges(Part):

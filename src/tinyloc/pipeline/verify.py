@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import Windows, WindowSets, joined
+from tinyloc.device import energy
 from tinyloc.device.cost import Bracket as CostBracket
 from tinyloc.device.cost import Cost, estimate
 from tinyloc.device.emulators import DeviceRun
@@ -268,7 +269,7 @@ def _judge(
             step=main.run.instructions_per_step, window=main.run.instructions_per_window
         ),
         cycles=verdict.Cycles(step=_bracket(cost.cycles_per_step), window=_bracket(cost.cycles_per_window)),
-        energy=_energy(cost, test.seconds_per_step),
+        energy=_energy(cost, test.seconds_per_step, graph.sample_bytes),
         fits=fit.fits,
         room_changes=metrics.room_changes(test.room, main.settled, test.session) if timed else None,
         timeline=metrics.timeline(test.room, main.settled, test.session, test.end_time, test.sessions)
@@ -354,11 +355,23 @@ def _bracket(found: CostBracket, factor: float = 1.0) -> verdict.Bracket:
     return verdict.Bracket(low=found.low * factor, mid=found.mid * factor, high=found.high * factor)
 
 
-def _energy(cost: Cost, seconds_per_step: float) -> verdict.Energy:
-    rate = 1 / seconds_per_step if seconds_per_step > 0 else None
+def _energy(cost: Cost, seconds_per_step: float, sample_bytes: int) -> verdict.Energy:
+    if seconds_per_step <= 0:
+        return verdict.Energy(step_uj=_bracket(cost.joules_per_step, 1e6), assumptions=cost.assumptions)
+    rate, cell, board = 1 / seconds_per_step, energy.CELLS[0], cost.board
+    asleep = f"Asleep between steps at {board.sleep_microamps:g} µA ± 40% ({board.sleep_source})."
     return verdict.Energy(
         step_uj=_bracket(cost.joules_per_step, 1e6),
-        average_uw=None if rate is None else _bracket(cost.average_watts(rate), 1e6),
+        average_uw=_bracket(cost.average_watts(rate), 1e6),
         steps_per_second=rate,
         assumptions=cost.assumptions,
+        battery=f"{cell.title} of {cell.milliamp_hours:g} mAh",
+        battery_days=_bracket(energy.life(cost, rate, cell)),
+        radio=verdict.Radio(
+            computing_ua=_bracket(energy.average_microamps(cost, rate)),
+            answering_ua=_bracket(energy.answering_microamps()),
+            sending_ua=_bracket(energy.sending_microamps(sample_bytes, rate)),
+            sending_together_ua=_bracket(energy.sending_microamps(sample_bytes, rate, seconds_together=1.0)),
+            assumptions=(asleep, *energy.BLE_ASSUMPTIONS),
+        ),
     )

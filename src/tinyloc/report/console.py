@@ -112,6 +112,16 @@ def render(result: Result) -> RenderableType:
         rate = result.energy.steps_per_second
         pace = f"At {rate:g} step{'' if rate == 1 else 's'} a second"
         lines.append(Text(f"{pace}: {_bracket(power, ' µW')} on average, radio not counted."))
+    radio, days = result.energy.radio, result.energy.battery_days
+    if radio is not None and days is not None:
+        own, sent, together = radio.computing_ua, radio.sending_ua, radio.sending_together_ua
+        lines.append(Text(f"A {result.energy.battery} feeds the model for {_bracket(days)} days."))
+        lines.append(
+            Text(
+                f"Computing takes {_bracket(own, ' µA')}, sending every reading by BLE "
+                f"{_bracket(sent, ' µA')}, a second of them at once {_bracket(together, ' µA')}."
+            )
+        )
     return Group(*lines)
 
 

@@ -7,11 +7,12 @@ from builders import mamba, scaling, signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyloc.emit.plan import plan
+from tinyloc.emit.plan import place, plan
+from tinyloc.emit.schedule import BLOCK, BY_ROW, cut, orders, whole
 from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import MdcsaConfig
-from tinyloc.quant.graph import SAMPLE, Add, Collect, Graph, Scan, Tensor
+from tinyloc.models.config import MdcsaConfig, TransformerConfig
+from tinyloc.quant.graph import SAMPLE, Add, Collect, Graph, Relu, Scan, Tensor
 from tinyloc.quant.lower import lower
 
 
@@ -54,33 +55,87 @@ def test_both_modalities_share_one_arena(layers: int) -> None:
     assert [graph.tensor(gate.output).bytes for gate in gates] == [20 * 8 * 2, 20 * 3]
 
 
-def nothing_overlaps(graph: Graph) -> None:
-    """Follow the tensors that live, operator by operator."""
+@pytest.mark.parametrize(("layers", "steps"), [(1, 20), (2, 20), (2, 9)])
+def test_an_encoder_keeps_a_stream_the_keys_and_the_values(layers: int, steps: int) -> None:
+    config = TransformerConfig(6, 4, steps, 16, layers)
+    names = tuple("abcd"), tuple("uvwxyz")
+    weights = families.build(config).weights()
+    checkpoint = Checkpoint(config, scaling("minmax", 6), weights, *names, steps, 0.2, "reset")
+    graph = lower(checkpoint, signal(20, steps, 6))
+    nothing_overlaps(graph)
     layout = plan(graph)
-    living: set[str] = set()
+    window = steps * 16 * 2
+    assert set(layout.in_state) >= {f"stream{i}" for i in range(layers)}  # in the rows that were collected
+    assert 2 * window < layout.bytes < 2 * window + 2 * 2 * (4 * 16 + 32) + 1
+    least = min(place(cut(order)).bytes for order in orders(graph))
+    assert layout.bytes == least < place(cut(graph)).bytes
 
-    def span(name: str) -> tuple[int, int]:
-        return layout.offset[name], layout.offset[name] + graph.tensor(name).bytes
 
-    for position, operator in enumerate(graph.operators):
-        needed = {name for later in graph.operators[position + 1 :] for name in later.inputs}
-        output = operator.output
-        for other in living - {output}:
-            # an input that ends here may be written over in place, but only exactly and only if allowed
-            if output == graph.output or output not in layout.offset:
-                continue
-            (low, high), (start, stop) = span(output), span(other)
-            if high <= start or stop <= low:
-                continue
-            assert other in operator.inputs
-            assert other not in needed
-            assert other in [getattr(operator, field) for field in operator.overwrites]
-            assert (low, high) == (start, stop)
-        kept = {gate.output for gate in graph.operators if isinstance(gate, Collect)}
-        living = {name for name in living | {output} if name in needed} - {SAMPLE, graph.output} - kept
+def nothing_overlaps(graph: Graph) -> None:
+    """Write and read every row in the order of the C: what is read must be what was written."""
+    layout = plan(graph)
+    schedule = layout.schedule
+    order = schedule.graph
+    gates = {gate.output for gate in order.operators if isinstance(gate, Collect)}
+    memory: dict[
+        tuple[str, int], tuple[str, int]
+    ] = {}  # place and byte -> the tensor and the row that it holds
+
+    def cells(name: str, row: int) -> list[tuple[str, int]]:
+        """The bytes of one row, in the arena or in the state of a gate."""
+        tensor = order.tensor(name)
+        width = tensor.size * tensor.bits // 8
+        place = layout.in_state.get(name, name if name in gates else "arena")
+        at = layout.offset.get(name, 0) + row % schedule.rows(name) * width
+        return [(place, byte) for byte in range(at, at + width)]
+
+    def placed(name: str) -> bool:
+        """Whether it has bytes of its own; the newest row of a gate is that row."""
+        return name not in layout.newest and (
+            name in layout.offset or name in layout.in_state or name in gates
+        )
+
+    def reads(name: str, row: int) -> None:
+        if placed(name):
+            assert all(memory[cell] == (name, row) for cell in cells(name, row)), (name, row)
+
+    def writes(name: str, row: int) -> None:
+        if placed(name):
+            memory.update(dict.fromkeys(cells(name, row), (name, row)))
+
+    for stage in schedule.stages:
+        for start in range(0, max(stage.rows, 1), BLOCK):
+            for operator in stage.operators:
+                rows = range(start, min(start + BLOCK, stage.rows)) if stage.rows else None
+                y = order.tensor(operator.output)
+                made = range(y.rows) if rows is None else rows
+                in_place = isinstance(operator, BY_ROW)
+                output = {cell for row in made for cell in cells(y.name, row) if placed(y.name)}
+                for name in operator.inputs:
+                    # an input may be written over in place, but only exactly and only if allowed
+                    lies = {cell for row in range(order.tensor(name).rows) for cell in cells(name, row)}
+                    if placed(name) and output & lies:
+                        assert name in [getattr(operator, field) for field in operator.overwrites]
+                        assert all(cells(name, row) == cells(y.name, row) for row in made)
+                    beyond = rows is None or name in whole(operator)
+                    for row in range(order.tensor(name).rows) if beyond else ():
+                        reads(name, row)
+                for row in made:
+                    for name in operator.inputs if in_place else ():
+                        if order.tensor(name).rows == y.rows and name not in whole(operator):
+                            reads(name, row)
+                    writes(y.name, row)
+                    # a sum of other rows is still to come
+                    for name in whole(operator) if in_place and row != made[-1] else ():
+                        for other in range(order.tensor(name).rows):
+                            reads(name, other)
     assert layout.bytes % 4 == 0
     assert all(offset % 4 == 0 for offset in layout.offset.values())
-    assert all(layout.offset[n] + graph.tensor(n).bytes <= layout.bytes for n in layout.offset)
+    assert all(layout.offset[n] + schedule.bytes(n) <= layout.bytes for n in layout.offset)
+    names = [operator.name for operator in graph.operators]
+    assert {operator.name for operator in order.operators} >= set(names) - {
+        op.name for op in graph.operators if isinstance(op, Relu)
+    }
 
 
 @pytest.mark.parametrize("hidden", [8, 32])

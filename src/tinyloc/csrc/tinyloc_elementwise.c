@@ -1,5 +1,6 @@
 /* Operators that treat each element on its own: lookup, curve, multiply, add, and the choice of the room. */
 #include "tinyloc_kernels.h"
+#include "tinyloc_pairs.h"
 
 int16_t tinyloc_shift_clamp(int64_t value, uint8_t shift, int16_t limit)
 {
@@ -84,11 +85,12 @@ void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
 }
 
 #define TINYLOC_MULTIPLY(name, narrow_t)                                                                       \
-    void name(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const narrow_t *b, narrow_t *y)            \
+    void name(TINYLOC_FLASH tinyloc_multiply *op, uint16_t size, const int16_t *a, const narrow_t *b,          \
+              narrow_t *y)                                                                                     \
     {                                                                                                          \
         const tinyloc_factor by = op->factor;                                                                  \
         const int32_t multiplier = op->multiplier;                                                             \
-        for (narrow_t *end = y + op->size; y != end;) {                                                        \
+        for (narrow_t *end = y + size; y != end;) {                                                            \
             *y++ = (narrow_t)tinyloc_requantise_row((int32_t)*a++ * *b++, multiplier, by);                     \
         }                                                                                                      \
     }
@@ -96,15 +98,40 @@ void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
 TINYLOC_MULTIPLY(tinyloc_multiply_16_16, int16_t)
 TINYLOC_MULTIPLY(tinyloc_multiply_8_8, int8_t)
 
-void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y)
+void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b, int16_t *y)
 {
     const tinyloc_factor by = op->factor;
     const int32_t lift = (int32_t)1 << by.lift, a_multiplier = op->a_multiplier, b_multiplier = op->b_multiplier;
-    for (int16_t *end = y + op->size; y != end;) {
+    for (int16_t *end = y + size; y != end;) {
         const int64_t first = (int64_t)(*a++ * lift) * a_multiplier;
         *y++ = tinyloc_upper_row(first + (int64_t)(*b++ * lift) * b_multiplier, by);
     }
 }
+
+#if TINYLOC_DSP
+void tinyloc_rows_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b,
+                         int16_t *y)
+{
+    const tinyloc_factor by = op->factor;
+    const int32_t m = op->a_multiplier, n = op->b_multiplier;
+    const tinyloc_range held = tinyloc_range_of((int16_t)-by.limit, by.limit);
+    const int64_t half = (int64_t)1 << (by.shift + 31);
+    for (const int16_t *end = a + size; a != end; a += 2, b += 2, y += 2) {
+        const uint32_t p = tinyloc_word(a), q = tinyloc_word(b);
+        int64_t first = half + (int64_t)(int32_t)((uint32_t)(int32_t)(int16_t)p << by.lift) * m;
+        int64_t second = half + (int64_t)(int32_t)((uint32_t)((int32_t)p >> 16) << by.lift) * m;
+        first += (int64_t)(int32_t)((uint32_t)(int32_t)(int16_t)q << by.lift) * n;
+        second += (int64_t)(int32_t)((uint32_t)((int32_t)q >> 16) << by.lift) * n;
+        tinyloc_store(y, tinyloc_shifted_pair((int32_t)(first >> 32), (int32_t)(second >> 32), by.shift, held));
+    }
+}
+#else
+void tinyloc_rows_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b,
+                         int16_t *y)
+{
+    tinyloc_add_16(op, size, a, b, y);
+}
+#endif
 
 uint8_t tinyloc_highest(const int16_t *scores, uint8_t size)
 {

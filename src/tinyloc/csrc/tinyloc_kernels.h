@@ -48,13 +48,14 @@ typedef struct {
     int16_t limit;
 } tinyloc_rms_norm;
 
-/* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, bias within 2^29, gain_shift 1..29. */
+/* mean = requantise(sum, mean_multiplier, mean_shift); gain within 16383, gain_shift 1..29, bias within 2^29 and the
+   half of gain_shift, 2^(gain_shift - 1), added to it. */
 typedef struct {
     TINYLOC_FLASH int16_t *gain;
     TINYLOC_FLASH int32_t *bias;
     uint64_t epsilon;
     int32_t mean_multiplier;
-    uint16_t rows, size;
+    uint16_t size;
     uint8_t mean_shift, gain_shift;
     int8_t shift;
     int16_t limit;
@@ -74,13 +75,11 @@ typedef struct {
 /* factor.lift is 0. */
 typedef struct {
     int32_t multiplier;
-    uint16_t size;
     tinyloc_factor factor;
 } tinyloc_multiply;
 
 typedef struct {
     int32_t a_multiplier, b_multiplier;
-    uint16_t size;
     tinyloc_factor factor;
 } tinyloc_add;
 
@@ -135,7 +134,9 @@ void tinyloc_rms_norm_16_16(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x
 void tinyloc_rms_norm_16_8(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, int8_t *y);
 
 /* y = (x - mean) / deviation * gain + bias, row by row. x and y may be the same. */
-void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *x, int16_t *y);
+void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y);
+/* The same and quicker, where size is even and mean_shift above 32. */
+void tinyloc_rows_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y);
 
 /* Causal convolution; past [channels][taps - 1], oldest first, is read and moved on. x and y may be one. */
 void tinyloc_conv_16_16(TINYLOC_FLASH tinyloc_conv *op, int16_t *past, const int16_t *x, int16_t *y);
@@ -153,11 +154,14 @@ TINYLOC_SCAN_OF(tinyloc_scan_odd_16, int16_t)
 TINYLOC_SCAN_OF(tinyloc_scan_odd_8, int8_t)
 
 /* y = clamp(requantise(a * b)). y may be a or b where they are stored alike. */
-void tinyloc_multiply_16_16(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const int16_t *b, int16_t *y);
-void tinyloc_multiply_8_8(TINYLOC_FLASH tinyloc_multiply *op, const int16_t *a, const int8_t *b, int8_t *y);
+void tinyloc_multiply_16_16(TINYLOC_FLASH tinyloc_multiply *op, uint16_t size, const int16_t *a, const int16_t *b, int16_t *y);
+void tinyloc_multiply_8_8(TINYLOC_FLASH tinyloc_multiply *op, uint16_t size, const int16_t *a, const int8_t *b, int8_t *y);
 
 /* y = clamp((a * a_multiplier + b * b_multiplier + half) >> shift). y may be a or b. */
-void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, const int16_t *a, const int16_t *b, int16_t *y);
+void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b, int16_t *y);
+/* The same and quicker, where size is even. */
+void tinyloc_rows_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b,
+                         int16_t *y);
 
 /* y[room] = how many trees vote for it. Lowering proved that every branch leads down. x and y apart. */
 void tinyloc_forest_8_8(TINYLOC_FLASH tinyloc_trees_8_8 *op, const int8_t *x, int16_t *y);

@@ -1,11 +1,11 @@
 /* Layer normalisation: the mean off, then as root mean square normalisation, then a gain and a bias. */
 #include "tinyloc_kernels.h"
+#include "tinyloc_pairs.h"
 
-void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *x, int16_t *y)
+void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
 {
     const uint16_t size = op->size;
-    const int32_t half_gain = (int32_t)1 << (op->gain_shift - 1);
-    for (uint16_t row = 0; row < op->rows; row++, x += size, y += size) {
+    for (; rows != 0; rows--, x += size, y += size) {
         int32_t sum = 0;
         for (uint16_t i = 0; i < size; i++) {
             sum += x[i];
@@ -23,7 +23,58 @@ void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *
         for (uint16_t i = 0; i < size; i++) {
             const int32_t d = x[i] - mean;
             const int32_t normal = tinyloc_shift_clamp((int64_t)d * root + half, shift, 32767);
-            y[i] = tinyloc_clamp((normal * op->gain[i] + op->bias[i] + half_gain) >> op->gain_shift, op->limit);
+            y[i] = tinyloc_clamp((normal * op->gain[i] + op->bias[i]) >> op->gain_shift, op->limit);
         }
     }
 }
+
+#if TINYLOC_DSP
+void tinyloc_rows_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
+{
+    const uint16_t size = op->size;
+    const tinyloc_range held = tinyloc_range_of((int16_t)-op->limit, op->limit);
+    for (; rows != 0; rows--) {
+        int32_t sum = 0;
+        uint64_t total = op->epsilon;
+        const int16_t *end = x + size;
+        for (const int16_t *at = x; at != end; at += 2) {
+            const uint32_t pair = tinyloc_word(at);
+            sum = tinyloc_dot2(pair, 0x00010001U, sum);
+            total = tinyloc_squares(pair, total);
+        }
+        const int32_t mean = tinyloc_requantise(sum, op->mean_multiplier, op->mean_shift, 32767);
+        /* sum of (x - mean)^2 = sum of x^2 - 2 mean sum of x + size mean^2, all of it exact */
+        total += (uint64_t)((int64_t)mean * (mean * size - 2 * sum));
+        uint8_t e;
+        int32_t root = tinyloc_inverse_root(total, &e);
+        /* (d * root + 2^(shift - 1)) >> shift, shift 0..40, is the rounded upper word of (d << left) * (root << 14),
+           or of d * (root << less): |d| < 2^(shift + 3) sees to it that nothing is lost, and beyond 32 only 0 is left */
+        int32_t shift = e + op->shift;
+        if (shift < 1) {
+            shift = 1; /* nothing to round: twice, then half of it */
+            root *= 2;
+        }
+        shift = shift > 32 ? 32 : shift;
+        const uint32_t left = shift < 18 ? 18U - (uint32_t)shift : 0;
+        root <<= shift < 18 ? 14 : 32 - shift;
+        TINYLOC_FLASH int16_t *gain = op->gain;
+        TINYLOC_FLASH int32_t *bias = op->bias;
+        for (; x != end; x += 2, y += 2, gain += 2, bias += 2) {
+            const uint32_t pair = tinyloc_word(x), gains = tinyloc_word(gain);
+            const int32_t first = (int32_t)((uint32_t)((int16_t)pair - mean) << left);
+            const int32_t second = (int32_t)((uint32_t)(((int32_t)pair >> 16) - mean) << left);
+            uint32_t normal = tinyloc_halves(tinyloc_saturate(tinyloc_upper_rounded(first, root)),
+                                           tinyloc_saturate(tinyloc_upper_rounded(second, root)));
+            normal = tinyloc_at_least(normal, 0x80018001U);
+            const int32_t a = tinyloc_add_low_low(normal, gains, bias[0]);
+            const int32_t b = tinyloc_add_high_high(normal, gains, bias[1]);
+            tinyloc_store(y, tinyloc_shifted_pair(a, b, op->gain_shift, held));
+        }
+    }
+}
+#else
+void tinyloc_rows_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
+{
+    tinyloc_layer_norm_16(op, rows, x, y);
+}
+#endif

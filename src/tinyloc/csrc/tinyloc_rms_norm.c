@@ -4,10 +4,16 @@
 
 int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
 {
+    /* the largest half with 4^half <= total */
+#if TINYLOC_DSP
+    const uint32_t upper = (uint32_t)(total >> 32);
+    const uint8_t half = (uint8_t)((upper != 0 ? 63 - __builtin_clz(upper) : 31 - __builtin_clz((uint32_t)total)) / 2);
+#else
     uint8_t half = 0;
-    while (half < 30 && (total >> (2 * half)) >= 4) { /* the largest half with 4^half <= total */
+    while (half < 30 && (total >> (2 * half)) >= 4) {
         half++;
     }
+#endif
     const uint8_t power = (uint8_t)(2 * half);
     const uint32_t mantissa = (uint32_t)(power <= 30 ? total << (30 - power) : total >> (power - 30));
     TINYLOC_FLASH uint16_t *point = tinyloc_rsqrt_table + ((mantissa >> 24) - 64U);

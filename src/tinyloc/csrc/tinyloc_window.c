@@ -1,5 +1,6 @@
 /* Rows of a window: collecting them, and what treats each element or each row on its own. */
 #include "tinyloc_window.h"
+#include "tinyloc_pairs.h"
 
 #define TINYLOC_COLLECT(name, value_t)                                                                         \
     void name(value_t *rows, uint16_t at, uint16_t size, const value_t *x)                                     \
@@ -32,6 +33,43 @@ void tinyloc_mean_rows(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t
     }
 }
 
+#if TINYLOC_DSP
+void tinyloc_rows_position(TINYLOC_FLASH int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y)
+{
+    const tinyloc_range range = tinyloc_range_of((int16_t)-limit, limit);
+    for (const int16_t *end = x + count; x != end; x += 2, table += 2, y += 2) {
+        tinyloc_store(y, tinyloc_hold(tinyloc_sums(tinyloc_word(x), tinyloc_word(table)), range.low, range.high));
+    }
+}
+
+void tinyloc_rows_mean(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t shift, int16_t limit,
+                       const int16_t *x, int16_t *y)
+{
+    const tinyloc_range range = tinyloc_range_of((int16_t)-limit, limit);
+    for (const int16_t *end = x + size; x != end; x += 2, y += 2) {
+        int32_t sums[2] = {0, 0};
+        const int16_t *at = x;
+        for (uint16_t left = rows; left != 0; left--, at += size) {
+            const uint32_t pair = tinyloc_word(at);
+            sums[0] += (int16_t)pair;
+            sums[1] += (int32_t)pair >> 16;
+        }
+        tinyloc_store(y, tinyloc_rescale_pair(sums, multiplier, multiplier, shift - 32U, range));
+    }
+}
+#else
+void tinyloc_rows_position(TINYLOC_FLASH int16_t *table, uint16_t count, int16_t limit, const int16_t *x, int16_t *y)
+{
+    tinyloc_position(table, count, limit, x, y);
+}
+
+void tinyloc_rows_mean(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t shift, int16_t limit,
+                       const int16_t *x, int16_t *y)
+{
+    tinyloc_mean_rows(rows, size, multiplier, shift, limit, x, y);
+}
+#endif
+
 void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y)
 {
     const int16_t *last = x + (uint32_t)(rows - 1) * size;
@@ -40,11 +78,12 @@ void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y
     }
 }
 
-void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, const int16_t *x, int16_t *y)
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+                          int16_t *y)
 {
     const uint16_t inputs = op->inputs, taps = op->taps;
-    for (uint16_t row = 0; row < op->rows; row++) {
-        const int32_t oldest = (int32_t)row * op->stride - op->past;
+    int32_t oldest = (int32_t)first_row * op->stride - op->past;
+    for (; rows != 0; rows--, oldest += op->stride) {
         /* the taps that lie inside the window are neighbours in memory, so they make one dot product */
         const int32_t first = oldest < 0 ? -oldest : 0;
         const int32_t beyond = oldest + taps - op->x_rows;

@@ -18,7 +18,9 @@ _KEYWORDS = frozenset((
 ))  # fmt: skip
 
 
-TAKEN = frozenset(("arena", "memcpy", "memmove", "memset", "result", "row", "sample", "state", "trace"))
+TAKEN = frozenset(
+    ("arena", "each", "memcpy", "memmove", "memset", "result", "row", "rows", "sample", "state", "trace")
+)
 """Names that the templates use themselves."""
 
 

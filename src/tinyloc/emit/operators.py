@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinyloc.emit.literals import factor_of, packed, unpacking_order
+from tinyloc.emit.schedule import Rectified, quick_linear
 from tinyloc.quant.graph import (
     Add,
     Curve,
@@ -44,7 +45,7 @@ def _(op: Running, to: Writer) -> None:
 
 @emit_operator.register(Lookup)
 def _(op: Lookup, to: Writer) -> None:
-    size, operands = str(to.elements(op.y)), (to.pointer(op.x), to.pointer(op.y))
+    size, operands = to.elements(op.y), (to.pointer(op.x), to.pointer(op.y))
     if np.array_equal(op.table[1:], np.arange(-127, 128)):  # all but "not heard" stays: no table is needed
         to.call(f"tinyloc_fill_{to.bits(op.y)}", str(op.table[0]), size, *operands)
         return
@@ -55,13 +56,20 @@ def _(op: Lookup, to: Writer) -> None:
 @emit_operator.register(Curve)
 def _(op: Curve, to: Writer) -> None:
     table = to.table(f"{op.name}_table", op.table)
-    size = str(to.elements(op.y))
+    size = to.elements(op.y)
     to.call("tinyloc_curve", table, size, to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Linear)
 def _(op: Linear, to: Writer) -> None:
     outputs, inputs = op.weight.shape
+    if quick_linear(to.graph, op):
+        limit = to.graph.tensor(op.y).limit
+        low, limit = (0, op.most) if isinstance(op, Rectified) else (-limit, limit)
+        rows = {**to.rows(op, unpacking_order(op.weight)), "factor": factor_of(0, op.shift, limit)}
+        record = to.record(op, "tinyloc_rows_linear", **rows, outputs=outputs, inputs=inputs, low=low)
+        to.call("tinyloc_rows_linear_16", record, to.count(op.y), to.pointer(op.x), to.pointer(op.y))
+        return
     if op.weight_bits == 4:
         kind, rows = "tinyloc_packed_linear", to.rows(op, packed(op.weight))
     else:
@@ -87,7 +95,7 @@ def _(op: Embed, to: Writer) -> None:
 
 @emit_operator.register(Relu)
 def _(op: Relu, to: Writer) -> None:
-    to.call("tinyloc_relu", str(to.elements(op.y)), to.pointer(op.x), to.pointer(op.y))
+    to.call("tinyloc_relu", to.elements(op.y), to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(RmsNorm)
@@ -104,17 +112,17 @@ def _(op: LayerNorm, to: Writer) -> None:
         op,
         "tinyloc_layer_norm",
         gain=to.table(f"{op.name}_gain", op.gain),
-        bias=to.table(f"{op.name}_bias", op.bias),
+        bias=to.table(f"{op.name}_bias", op.bias + np.int32(1 << (op.gain_shift - 1))),
         epsilon=op.epsilon,
         mean_multiplier=op.mean_multiplier,
-        rows=y.rows,
         size=y.size,
         mean_shift=op.mean_shift,
         gain_shift=op.gain_shift,
         shift=op.shift,
         limit=y.limit,
     )
-    to.call("tinyloc_layer_norm_16", record, to.pointer(op.x), to.pointer(op.y))
+    function = "tinyloc_rows_norm_16" if y.size % 2 == 0 and op.mean_shift > 32 else "tinyloc_layer_norm_16"
+    to.call(function, record, to.count(op.y), to.pointer(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(DepthwiseConv)
@@ -150,14 +158,15 @@ def _(op: Scan, to: Writer) -> None:
 
 @emit_operator.register(Multiply)
 def _(op: Multiply, to: Writer) -> None:
-    size, factor = to.elements(op.y), to.factor(op)
-    record = to.record(op, "tinyloc_multiply", multiplier=op.multiplier, size=size, factor=factor)
+    record = to.record(op, "tinyloc_multiply", multiplier=op.multiplier, factor=to.factor(op))
     function = f"tinyloc_multiply_{to.bits(op.b)}_{to.bits(op.y)}"
-    to.call(function, record, *(to.pointer(name) for name in (op.a, op.b, op.y)))
+    to.call(function, record, to.elements(op.y), *(to.pointer(name) for name in (op.a, op.b, op.y)))
 
 
 @emit_operator.register(Add)
 def _(op: Add, to: Writer) -> None:
     multipliers = {"a_multiplier": op.a_multiplier, "b_multiplier": op.b_multiplier}
-    record = to.record(op, "tinyloc_add", **multipliers, size=to.elements(op.y), factor=to.factor(op))
-    to.call("tinyloc_add_16", record, *(to.pointer(name) for name in (op.a, op.b, op.y)))
+    record = to.record(op, "tinyloc_add", **multipliers, factor=to.factor(op))
+    y = to.graph.tensor(op.y)
+    function = "tinyloc_rows_add_16" if y.rows > 1 and y.size % 2 == 0 else "tinyloc_add_16"
+    to.call(function, record, to.elements(op.y), *(to.pointer(name) for name in (op.a, op.b, op.y)))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 @emit_operator.register(Collect)
 def _(op: Collect, to: Writer) -> None:
+    if op.x in to.layout.newest:
+        return
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     at = "(uint16_t)state->clock[0]"
     to.call(f"tinyloc_collect_{x.bits}", to.pointer(y.name), at, str(x.size), to.pointer(x.name))
@@ -35,8 +37,16 @@ def _(op: Collect, to: Writer) -> None:
 def _(op: Position, to: Writer) -> None:
     table = to.table(f"{op.name}_table", op.table)
     limit = str(to.graph.tensor(op.y).limit)
-    x, y = to.pointer(op.x), to.pointer(op.y)
-    to.call("tinyloc_position", table, str(to.elements(op.y)), limit, x, y)
+    at = f"{table} + row * {to.graph.tensor(op.y).size}" if to.looping else table
+    even = to.graph.tensor(op.y).size % 2 == 0
+    to.call(
+        "tinyloc_rows_position" if even else "tinyloc_position",
+        at,
+        to.elements(op.y),
+        limit,
+        to.pointer(op.x),
+        to.pointer(op.y),
+    )
 
 
 @emit_operator.register(Attention)
@@ -47,7 +57,6 @@ def _(op: Attention, to: Writer) -> None:
         "tinyloc_attention",
         score_multiplier=op.score_multiplier,
         y_multiplier=op.y_multiplier,
-        rows=y.rows,
         others=to.graph.tensor(op.k).rows,
         size=y.size,
         heads=op.heads,
@@ -55,15 +64,20 @@ def _(op: Attention, to: Writer) -> None:
         y_shift=op.y_shift,
         limit=y.limit,
     )
-    operands = [to.pointer(name) for name in (op.q, op.k, op.v, op.y)]
-    to.call("tinyloc_attention_16", record, "state->scratch", *operands)
+    quick = y.size // op.heads % 2 == 0 and op.score_shift >= 32 and op.y_shift > 32
+    function = "tinyloc_rows_attention_16" if quick else "tinyloc_attention_16"
+    operands = [to.pointer(op.q), to.whole(op.k), to.whole(op.v), to.pointer(op.y)]
+    to.call(function, record, "state->scratch", to.count(op.y), *operands)
 
 
 @emit_operator.register(MeanRows)
 def _(op: MeanRows, to: Writer) -> None:
     x, y = to.graph.tensor(op.x), to.graph.tensor(op.y)
     numbers = [integer(n) for n in (x.rows, x.size, op.multiplier, op.shift, y.limit)]
-    to.call("tinyloc_mean_rows", *numbers, to.pointer(op.x), to.pointer(op.y))
+    quick = x.size % 2 == 0 and op.shift > 32
+    to.call(
+        "tinyloc_rows_mean" if quick else "tinyloc_mean_rows", *numbers, to.pointer(op.x), to.pointer(op.y)
+    )
 
 
 @emit_operator.register(LastRow)
@@ -80,14 +94,14 @@ def _(op: Conv, to: Writer) -> None:
         "tinyloc_rows_conv",
         **to.rows(op),
         x_rows=x.rows,
-        rows=y.rows,
         inputs=x.size,
         outputs=y.size,
         taps=op.taps,
         stride=op.stride,
         past=op.past,
     )
-    to.call("tinyloc_rows_conv_16", record, to.pointer(op.x), to.pointer(op.y))
+    first = "row" if to.looping else "0"
+    to.call("tinyloc_rows_conv_16", record, first, to.count(op.y), to.whole(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Interleave)

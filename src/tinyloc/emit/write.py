@@ -21,6 +21,7 @@ from tinyloc.emit import answer_operators, decision_operators, window_operators 
 from tinyloc.emit.literals import array, comment, factor_of, identifier, integer
 from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
+from tinyloc.emit.schedule import BLOCK
 from tinyloc.files import write_text
 from tinyloc.quant.graph import (
     CLOCK,
@@ -48,7 +49,13 @@ from tinyloc.quant.operator import lift_of
 from tinyloc.quant.stream import answer_bytes, gap_steps
 from tinyloc.quant.tables import EXP2, RECIPROCAL, RSQRT
 
-WINDOW_FILES = ("tinyloc_window.h", "tinyloc_window.c", "tinyloc_attention.c", "tinyloc_decide.c")
+WINDOW_FILES = (
+    "tinyloc_window.h",
+    "tinyloc_window.c",
+    "tinyloc_rows.c",
+    "tinyloc_attention.c",
+    "tinyloc_decide.c",
+)
 """Kernels that only a graph of whole windows needs."""
 DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
 """Kernels that only a decision layer needs."""
@@ -99,7 +106,7 @@ def emit(graph: Graph, folder: Path, *, guarded: bool = False) -> list[Path]:
 
 def texts(graph: Graph, *, guarded: bool = False) -> dict[str, str]:
     """What `emit` writes: file name -> text."""
-    writer = Writer(graph, plan(graph), guarded=guarded)
+    writer = Writer(graph, plan(graph, traced=guarded), guarded=guarded)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tinyloc.emit"),
         undefined=jinja2.StrictUndefined,
@@ -125,7 +132,11 @@ class Writer:
     """Collects the C of one graph."""
 
     def __init__(self, graph: Graph, layout: Plan, *, guarded: bool = False) -> None:
-        self.graph, self.layout, self.guarded = graph, layout, guarded
+        self.layout, self.guarded = layout, guarded
+        self.order = [operator.name for operator in graph.operators]  # that a trace follows
+        self.graph = graph = layout.schedule.graph
+        self.traced: set[str] = set()
+        self.looping = 0  # rows of the loop that the operator at hand stands in, 0 outside of one
         self.text = _Text()
         self.windowed = graph.windowed
         self.tables: dict[tuple[str, bytes], str] = {}  # what a static table holds -> its name
@@ -136,20 +147,34 @@ class Writer:
         self.table("tinyloc_rsqrt_table", RSQRT, linkage="")
         if self.windowed:
             self.table("tinyloc_reciprocal_table", RECIPROCAL, linkage="")
-        for operator in graph.operators:
-            identifier(operator.name)
-            self.late = operator.output in self.windowed and not isinstance(operator, Collect)
-            self.deciding = operator is graph.decision
-            self.adding = isinstance(operator, Extra)
-            emit_operator(operator, self)
-            self._trace(operator)
+        for stage in layout.schedule.stages:
+            if stage.rows:
+                self.text.window_calls += _loop(stage.rows)
+            self.looping = stage.rows
+            for operator in stage.operators:
+                identifier(operator.name)
+                self.late = operator.output in self.windowed and not isinstance(operator, Collect)
+                self.deciding = operator is graph.decision
+                self.adding = isinstance(operator, Extra)
+                emit_operator(operator, self)
+                self._trace(operator)
+            if stage.rows:
+                self.text.window_calls.append("}")
+        self.looping = 0
 
     def _trace(self, operator: Operator) -> None:
-        """A checksum of what the operator left, in the traced step; of a window's rows when it is full."""
-        at = next(at for at, other in enumerate(self.graph.operators) if other is operator)
+        """A checksum of what the operator left, in the traced step; of a window's rows when it is full, in a
+        loop of those at hand. What is done a second time is not traced again.
+        """
+        at = self.order.index(operator.name)
+        if operator.name in self.traced:
+            return
+        self.traced.add(operator.name)
         y = self.graph.tensor(operator.output)
-        size = y.size if self.adding else y.bytes  # in an answer each number is one byte
-        line = _Trace(f"trace[{at}] = tinyloc_crc32(trace[{at}], {self.pointer(y.name)}, {integer(size)});")
+        size = integer(y.size if self.adding else y.bytes)  # in an answer each number is one byte
+        if self.looping:
+            size = f"(uint32_t)({self.elements(y.name)}) * {y.bits // 8}"
+        line = _Trace(f"trace[{at}] = tinyloc_crc32(trace[{at}], {self.pointer(y.name)}, {size});")
         if isinstance(operator, Collect):
             self.text.window_calls.append(line)
         else:
@@ -190,7 +215,7 @@ class Writer:
             "states": states,
             "arena_halves": self.layout.bytes // 2,
             "scratch_words": self.layout.scratch // 4,
-            "state_bytes": state_bytes(graph) + 4 * self.guarded,
+            "state_bytes": _state_bytes(self.layout) + 4 * self.guarded,
             "score_unit": "one tree's vote"
             if isinstance(graph.operators[-1], Forest)
             else f"{graph.tensor(graph.output).scale:.6g} nats before softmax",
@@ -200,7 +225,7 @@ class Writer:
             "guarded": self.guarded,
             "name_bytes": NAME_BYTES,
             "segments": SEGMENTS,
-            "operators": len(graph.operators),
+            "operators": len(self.order),
             "tables_crc": self._tables_crc(),
             "steps_of": {False: self._steps(False), True: self._steps(True)},
             "windowed": bool(self.windowed),
@@ -257,13 +282,20 @@ class Writer:
                 kind = _integer_type(tensor.bits)
                 at = self.layout.offset[tensor.name]
                 name = identifier(tensor.name)
-                rows = f"[{tensor.rows}]" if tensor.rows > 1 else ""
+                kept = self.layout.schedule.rows(tensor.name)
+                rows = f"[{kept}]" if kept > 1 else ""
                 place = f"arena + {at // 2}" if tensor.bits == 16 else f"(int8_t *)(arena + {at // 2})"
                 lines.append(f"{kind} *const {name} = {place}; /* {rows}[{tensor.size}] */")
         return lines
 
     def pointer(self, name: str) -> str:
-        """Where a tensor lies, as a C expression."""
+        """Where a tensor lies, or in a loop its rows at hand, as a C expression."""
+        if self.looping and name not in self.layout.schedule.blocks:
+            return f"{self.whole(name)} + row * {self.graph.tensor(name).size}"
+        return self.whole(name)
+
+    def whole(self, name: str) -> str:
+        """Where a tensor begins, as a C expression."""
         if name == SAMPLE:
             return "sample"
         if name == MOTION:
@@ -274,9 +306,12 @@ class Writer:
             return f"state->{SETTLED}"
         if name == self.graph.output:
             return f"state->{HELD}" if self.windowed else "result->scores"
+        gate = self.layout.in_state.get(name, name)
         for operator in self.graph.operators:
-            if isinstance(operator, Collect) and operator.output == name:
-                return f"state->{operator.state(self.graph).name}"
+            if isinstance(operator, Collect) and operator.output == gate:
+                rows = f"state->{operator.state(self.graph).name}"
+                size = self.graph.tensor(name).size
+                return f"{rows} + state->{CLOCK}[0] * {size}" if name in self.layout.newest else rows
         return identifier(name)
 
     def table(self, name: str, values: npt.NDArray[Any], linkage: str = "static") -> str:
@@ -299,11 +334,12 @@ class Writer:
         return name
 
     def record(self, operator: Operator, kind: str, **fields: int | str) -> str:
-        """Add an operator's constant struct of that type; returns a pointer to it."""
+        """Add an operator's constant struct of that type, once; returns a pointer to it."""
         entries = [
             (key, integer(value) if isinstance(value, int) else value) for key, value in fields.items()
         ]
-        self.text.records.append({"type": kind, "name": operator.name, "fields": entries})
+        if all(record["name"] != operator.name for record in self.text.records):
+            self.text.records.append({"type": kind, "name": operator.name, "fields": entries})
         return f"&{operator.name}"
 
     def call(self, function: str, *arguments: str) -> None:
@@ -319,22 +355,28 @@ class Writer:
         return self.text.window_calls if self.late else self.text.calls
 
     def row_by_row(self, function: str, record: str, x: str, y: str) -> None:
-        """A call for each row of y, of an operator that knows one row only."""
-        rows, widths = self.graph.tensor(y).rows, [self.graph.tensor(name).size for name in (x, y)]
-        if rows == 1:
+        """A call for each row of y at hand, of an operator that knows one row only."""
+        if self.graph.tensor(y).rows == 1:
             self.call(function, record, self.pointer(x), self.pointer(y))
             return
-        at = [f"{self.pointer(name)} + row * {width}" for name, width in zip((x, y), widths, strict=True)]
+        at = [f"{self.pointer(name)} + each * {self.graph.tensor(name).size}" for name in (x, y)]
         self.text.window_calls += [
-            f"for (uint16_t row = 0; row < {rows}; row++) {{",
+            f"for (uint16_t each = 0; each < {self.count(y)}; each++) {{",
             f"    {function}({record}, {', '.join(at)});",
             "}",
         ]
 
-    def elements(self, name: str) -> int:
-        """Elements of a tensor, all rows together."""
-        tensor = self.graph.tensor(name)
-        return tensor.rows * tensor.size
+    def count(self, name: str) -> str:
+        """How many rows of a tensor are made at a time, as a C expression."""
+        rows = self.graph.tensor(name).rows
+        if not self.looping:
+            return str(rows)
+        return "rows" if rows % BLOCK else str(BLOCK)
+
+    def elements(self, name: str) -> str:
+        """Elements of a tensor that are made at a time, all rows together, as a C expression."""
+        count, size = self.count(name), self.graph.tensor(name).size
+        return str(int(count) * size) if count.isdigit() else f"(uint16_t)({count} * {size})"
 
     def bits(self, name: str) -> int:
         """How wide a tensor is stored."""
@@ -357,12 +399,23 @@ class Writer:
 
 def state_bytes(graph: Graph) -> int:
     """sizeof(tinyloc_state) in bytes, where int32_t is aligned to 4."""
+    return _state_bytes(plan(graph))
+
+
+def _state_bytes(layout: Plan) -> int:
     kept = 0
-    for state in graph.states():
+    for state in layout.schedule.graph.states():
         width = state.bits // 8
         kept = -(-kept // width) * width + state.bytes
-    layout = plan(graph)
     return -(-kept // 4) * 4 + layout.bytes + layout.scratch
+
+
+def _loop(rows: int) -> list[str]:
+    """The head of a loop over so many rows, a block at a time; the last may have fewer."""
+    head = [f"for (uint16_t row = 0; row < {rows}; row = (uint16_t)(row + {BLOCK})) {{"]
+    if rows % BLOCK:
+        head.append(f"    const uint16_t rows = (uint16_t)(row + {BLOCK} > {rows} ? {rows} - row : {BLOCK});")
+    return head
 
 
 def _integer_type(bits: int) -> str:

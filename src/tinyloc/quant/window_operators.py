@@ -110,7 +110,7 @@ class Attention(Operator):
     score_shift: int
     y_multiplier: int
     y_shift: int
-    overwrites: ClassVar[tuple[str, ...]] = ()
+    overwrites: ClassVar[tuple[str, ...]] = ("q",)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -121,7 +121,8 @@ class Attention(Operator):
         return self.y
 
     def scratch(self, graph: Graph) -> int:
-        return 4 * graph.tensor(self.k).rows
+        rows = graph.tensor(self.k).rows
+        return 8 * (rows + rows % 2)  # two rows of scores at a time, in pairs
 
     def check(self, graph: Graph) -> None:
         q, k, v, y = (graph.tensor(name) for name in (self.q, self.k, self.v, self.y))

@@ -136,7 +136,7 @@ def sources(graph: Graph, addresses: list[bytes | None], segments: list[Segment]
     for source in sorted(resources.files("tinyloc.csrc.package").iterdir(), key=lambda entry: entry.name):
         if source.name.endswith((".c", ".h")):
             found[source.name] = source.read_text()
-    tables = Writer(graph, plan(graph), guarded=True).text.tables
+    tables = Writer(graph, plan(graph, traced=True), guarded=True).text.tables
     names = [f"{op.name} ({type(op).__name__})" for op in graph.operators]
     found["tinyloc_names.c"] = _unit(
         "Which access point is which column, and the names of the rooms.",

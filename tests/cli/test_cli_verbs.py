@@ -223,4 +223,6 @@ def test_the_float_model_is_emitted_beside_the_integer_one(copy_of_run: Path) ->
     assert "c-float32" in found.err
     assert "float scores" in (copy_of_run / "c-float32" / "tinyloc_model.h").read_text()
     assert (copy_of_run / "c" / "tinyloc_model.c").read_bytes() == before
-    assert "expected one of integer, float32" in tinyloc("emit", copy_of_run, "--precision", "half").only_error
+    assert (
+        "expected one of integer, float32" in tinyloc("emit", copy_of_run, "--precision", "half").only_error
+    )

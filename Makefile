@@ -41,6 +41,7 @@ test-slow: setup
 bench: setup
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/device.py
+	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/avr.py
 	$(BIN)/python bench/everywhere.py
 	$(BIN)/python bench/float32.py

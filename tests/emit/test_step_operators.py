@@ -10,7 +10,7 @@ from tinyloc.device.boards import find_board
 from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
-from tinyloc.errors import QuantisationError
+from tinyloc.errors import QuantisationError, ToolchainError
 from tinyloc.quant.graph import (
     Add,
     Curve,
@@ -36,7 +36,7 @@ def step_graph(seed: int) -> Graph:
     """Sample, embedding, convolution, curve, scan, gate, residual and head; odd sizes among them."""
     rng = np.random.default_rng(seed)
     points, rooms = int(rng.integers(1, 9)), int(rng.integers(2, 8))
-    wide, states, taps = int(rng.integers(1, 9)), STATES[seed % 6], TAPS[seed % 6]
+    wide, states, taps = int(rng.integers(1, 30)), STATES[seed % 6], TAPS[seed % 6]
     c_limit = min(32767, (2**31 - 1) // (32768 * states))
 
     def tensor(name: str, size: int = wide, limit: int = 32767) -> Tensor:
@@ -111,6 +111,22 @@ def test_the_dsp_kernels_equal_the_reference_on_a_cortex_m4(seed: int, tmp_path:
     emit(graph, tmp_path / "c")
     tier = find_tier("pip")
     firmware = tier.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=32 * 1024)
+    run = tier.run(firmware, records(rssi), count_records=STEPS)
+    assert run.answers == answers(Reference(graph, check=True).run(rssi))
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize("seed", range(6))
+def test_the_vector_kernels_equal_the_reference_on_a_cortex_m55(seed: int, tmp_path: Path) -> None:
+    board = find_board("cortex-m55")
+    try:
+        tier = find_tier("reference", board.cpu)
+    except ToolchainError as error:
+        pytest.skip(str(error))
+    graph = step_graph(seed)
+    rssi = any_bytes(20, STEPS, len(graph.access_points), seed)
+    emit(graph, tmp_path / "c")
+    firmware = tier.build(tmp_path / "c", board, tmp_path / "build", ram_bytes=32 * 1024)
     run = tier.run(firmware, records(rssi), count_records=STEPS)
     assert run.answers == answers(Reference(graph, check=True).run(rssi))
 

@@ -92,6 +92,13 @@ static inline int32_t tinyloc_dot2(uint32_t a, uint32_t b, int32_t sum)
 #define TINYLOC_DSP 0
 #endif
 
+/* The vector extension has loops of its own, in tinyloc_mve.h. */
+#if defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1) && !defined(__ARM_BIG_ENDIAN) && !defined(TINYLOC_PLAIN)
+#define TINYLOC_MVE 1
+#else
+#define TINYLOC_MVE 0
+#endif
+
 /* Tables, generated: their bytes are made in quant/tables.py alone. */
 extern TINYLOC_FLASH uint32_t tinyloc_exp2_table[64];   /* 2^(-i/64), Q15, in the upper half; its fall in the lower */
 extern TINYLOC_FLASH uint16_t tinyloc_rsqrt_table[193]; /* 1 / sqrt(1 + i/64), Q15 */

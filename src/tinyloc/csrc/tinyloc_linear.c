@@ -1,5 +1,8 @@
 /* Fully connected. The widths differ, the arithmetic does not, so one body makes each pair of variants. */
 #include "tinyloc_kernels.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 #define TINYLOC_LINEAR_8(name, y_t)                                                                            \
     void name(TINYLOC_FLASH tinyloc_linear *op, const int8_t *x, y_t *y)                                       \
@@ -18,7 +21,7 @@
 TINYLOC_LINEAR_8(tinyloc_linear_8_16, int16_t)
 TINYLOC_LINEAR_8(tinyloc_linear_8_8, int8_t)
 
-#if !TINYLOC_AVR
+#if !TINYLOC_AVR && !TINYLOC_MVE
 /* The last inputs % 4 products of a row, in their own order. */
 static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t count, int32_t sum)
 {
@@ -29,6 +32,41 @@ static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint1
 }
 #endif
 
+#if TINYLOC_MVE
+/* Four rows at a time, so that each eight inputs are loaded once for them. */
+#define TINYLOC_LINEAR_16(name, y_t, store)                                                                    \
+    void name(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, y_t *y)                                      \
+    {                                                                                                          \
+        const int8_t *weight = op->weight;                                                                     \
+        const int32_t *bias = op->bias, *multiplier = op->multiplier;                                          \
+        const uint16_t inputs = op->inputs, whole = (uint16_t)(inputs & ~7U);                                  \
+        const tinyloc_factor by = op->factor;                                                                  \
+        uint16_t left = op->outputs;                                                                           \
+        for (; left >= 4; left = (uint16_t)(left - 4), bias += 4, multiplier += 4, y += 4) {                   \
+            int32_t sums[4] = {bias[0], bias[1], bias[2], bias[3]};                                            \
+            if (inputs >= 8) {                                                                                 \
+                tinyloc_mve_four_rows(weight, x, inputs, inputs / 8U, sums);                                   \
+            }                                                                                                  \
+            for (uint16_t o = 0; inputs % 8 != 0 && o < 4; o++) {                                              \
+                sums[o] = tinyloc_mve_rest(weight + o * inputs + whole, x + whole, inputs, sums[o]);           \
+            }                                                                                                  \
+            store(y, tinyloc_mve_requantise(vldrwq_s32(sums), vldrwq_s32(multiplier), by));                    \
+            weight += 4 * inputs;                                                                              \
+        }                                                                                                      \
+        for (; left != 0; left--, weight += inputs) {                                                          \
+            int32_t sum = *bias++;                                                                             \
+            for (uint16_t at = 0; at < whole; at = (uint16_t)(at + 8)) {                                       \
+                const int16x8_t in = vldrhq_gather_shifted_offset_s16(x + at, tinyloc_mve_order());            \
+                sum = vmladavaq_s16(sum, in, vldrbq_s16(weight + at));                                         \
+            }                                                                                                  \
+            sum = tinyloc_mve_rest(weight + whole, x + whole, inputs, sum);                                    \
+            *y++ = (y_t)tinyloc_requantise_row(sum, *multiplier++, by);                                        \
+        }                                                                                                      \
+    }
+
+TINYLOC_LINEAR_16(tinyloc_linear_16_16, int16_t, vstrhq_s32)
+TINYLOC_LINEAR_16(tinyloc_linear_16_8, int8_t, vstrbq_s32)
+#else
 #if TINYLOC_DSP
 /* Groups of four weights stand in the order 0, 2, 1, 3. The loops are written out: 14 instructions for 8 products
    of two rows, so that each pair of inputs is loaded once for both; sums go in and come out. */
@@ -124,3 +162,4 @@ static inline int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16
 
 TINYLOC_LINEAR_16(tinyloc_linear_16_16, int16_t)
 TINYLOC_LINEAR_16(tinyloc_linear_16_8, int8_t)
+#endif

@@ -1,7 +1,10 @@
 /* The selective scan of Mamba, one step: per channel and state one exponential, one state update, one read. */
 #include "tinyloc_kernels.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
-#if TINYLOC_DSP
+#if TINYLOC_DSP && !TINYLOC_MVE
 /* tinyloc_power with its result in the upper half: from 15 digits on nothing is left. */
 static inline uint32_t keep(uint32_t exponent)
 {
@@ -51,8 +54,29 @@ static inline int32_t states_one_by_one(TINYLOC_FLASH int16_t *decay, uint8_t de
     return read;
 }
 
-#if TINYLOC_DSP
-static inline int32_t states_by_twos(TINYLOC_FLASH int16_t *decay, uint8_t decay_shift, int16_t *h, const int16_t *b,
+#if TINYLOC_MVE
+/* Four at a time; in the last turn lanes behind the end take no part. */
+static inline int32_t states_at_once(const int16_t *decay, uint8_t decay_shift, int16_t *h, const int16_t *b,
+                                     const int16_t *c, uint16_t states, int32_t step, int32_t u)
+{
+    int32_t read = 0;
+    for (const int16_t *end = b + (states & ~3U); b != end; b += 4, c += 4, h += 4, decay += 4) {
+        const int32x4_t in = vmulq_n_s32(vldrhq_s32(b), u);
+        const int32x4_t next = tinyloc_mve_states(step, decay_shift, vldrhq_s32(decay), vldrhq_s32(h), in);
+        vstrhq_s32(h, next);
+        read = vmladavaq_s32(read, next, vldrhq_s32(c));
+    }
+    if ((states & 3U) != 0) {
+        const mve_pred16_t there = vctp32q(states & 3U);
+        const int32x4_t in = vmulq_n_s32(vldrhq_z_s32(b, there), u), rates = vldrhq_z_s32(decay, there);
+        const int32x4_t next = tinyloc_mve_states(step, decay_shift, rates, vldrhq_z_s32(h, there), in);
+        vstrhq_p_s32(h, next, there);
+        read = vmladavaq_p_s32(read, next, vldrhq_z_s32(c, there), there);
+    }
+    return read;
+}
+#elif TINYLOC_DSP
+static inline int32_t states_at_once(TINYLOC_FLASH int16_t *decay, uint8_t decay_shift, int16_t *h, const int16_t *b,
                                      const int16_t *c, uint16_t states, int32_t step, int32_t u)
 {
     int32_t read = 0;
@@ -65,7 +89,7 @@ static inline int32_t states_by_twos(TINYLOC_FLASH int16_t *decay, uint8_t decay
     return read;
 }
 #else
-#define states_by_twos states_one_by_one
+#define states_at_once states_one_by_one
 #endif
 
 #define TINYLOC_SCAN(name, x_t, channel_states)                                                                \
@@ -86,7 +110,7 @@ static inline int32_t states_by_twos(TINYLOC_FLASH int16_t *decay, uint8_t decay
         }                                                                                                      \
     }
 
-TINYLOC_SCAN(tinyloc_scan_16, int16_t, states_by_twos)
-TINYLOC_SCAN(tinyloc_scan_8, int8_t, states_by_twos)
+TINYLOC_SCAN(tinyloc_scan_16, int16_t, states_at_once)
+TINYLOC_SCAN(tinyloc_scan_8, int8_t, states_at_once)
 TINYLOC_SCAN(tinyloc_scan_odd_16, int16_t, states_one_by_one)
 TINYLOC_SCAN(tinyloc_scan_odd_8, int8_t, states_one_by_one)

@@ -42,6 +42,7 @@ bench: setup
 	$(BIN)/python bench/scan.py
 	$(BIN)/python bench/device.py
 	$(BIN)/python bench/streaming.py
+	$(BIN)/python bench/targets.py
 	$(BIN)/python bench/avr.py
 	$(BIN)/python bench/everywhere.py
 	$(BIN)/python bench/float32.py

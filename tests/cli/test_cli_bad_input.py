@@ -198,7 +198,7 @@ def test_an_archive_cut(tmp_path: Path) -> None:
         ("run --data house --precision int4", ("--precision int4", "int16, int8")),
         ("run --data house --weight-bits 3", ("--weight-bits 3", "8, 4")),
         ("run --data house --tier gcc", ("--tier gcc", "pip, reference, all")),
-        ("run --data house --board stm32l5", ("'stm32l5'", "Did you mean stm32l4?")),
+        ("run --data house --board stm32l5", ("'stm32l5'", "Did you mean stm32l4")),
         ("verify nowhere --board arduino", ("'arduino'", "Known boards: nrf52832, nrf52840, stm32l4")),
         ("run --data house --ram 65K", ("stm32l4 has 64 KB of RAM", "65 KB", "--board or a smaller limit")),
         ("verify nowhere --flash 1M", ("stm32l4 has 256 KB of flash", "1,024 KB")),

@@ -40,7 +40,7 @@ TINYLOC_FOUR_TAPS_PLAIN(four_taps_8, int8_t)
         TINYLOC_FLASH int32_t *bias = op->bias, *multiplier = op->multiplier;                                  \
         const uint16_t taps = op->taps, kept = (uint16_t)(taps - 1);                                           \
         const tinyloc_factor by = op->factor;                                                                  \
-        for (value_t *end = y + op->channels; y != end; weight += taps, past += kept) {                        \
+        for (const value_t *end = y + op->channels; y != end; weight += taps, past += kept) {                  \
             const value_t newest = *x++;                                                                       \
             int32_t sum = *bias++;                                                                             \
             if (kept == 3) {                                                                                   \

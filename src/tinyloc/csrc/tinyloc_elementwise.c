@@ -63,7 +63,7 @@ TINYLOC_FILL(tinyloc_fill_16, int16_t)
 
 void tinyloc_curve(TINYLOC_FLASH int16_t *table, uint16_t size, const int16_t *x, int16_t *y)
 {
-    for (int16_t *end = y + size; y != end;) {
+    for (const int16_t *end = y + size; y != end;) {
         const int32_t value = *x++;
         TINYLOC_FLASH int16_t *point = table + ((value >> 8) + 128);
         const int32_t rest = value & 255;
@@ -90,7 +90,7 @@ void tinyloc_relu(uint16_t size, const int16_t *x, int16_t *y)
     {                                                                                                          \
         const tinyloc_factor by = op->factor;                                                                  \
         const int32_t multiplier = op->multiplier;                                                             \
-        for (narrow_t *end = y + size; y != end;) {                                                            \
+        for (const narrow_t *end = y + size; y != end;) {                                                      \
             *y++ = (narrow_t)tinyloc_requantise_row((int32_t)*a++ * *b++, multiplier, by);                     \
         }                                                                                                      \
     }
@@ -102,7 +102,7 @@ void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t 
 {
     const tinyloc_factor by = op->factor;
     const int32_t lift = (int32_t)1 << by.lift, a_multiplier = op->a_multiplier, b_multiplier = op->b_multiplier;
-    for (int16_t *end = y + size; y != end;) {
+    for (const int16_t *end = y + size; y != end;) {
         const int64_t first = (int64_t)(*a++ * lift) * a_multiplier;
         *y++ = tinyloc_upper_row(first + (int64_t)(*b++ * lift) * b_multiplier, by);
     }

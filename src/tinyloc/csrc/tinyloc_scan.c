@@ -101,7 +101,7 @@ static inline int32_t states_at_once(TINYLOC_FLASH int16_t *decay, uint8_t decay
         const uint16_t states = op->states;                                                                    \
         const uint8_t decay_shift = op->decay_shift;                                                           \
         const tinyloc_factor u_by = op->u, y_by = op->y;                                                       \
-        for (int16_t *last = y + op->channels; y != last; decay += states, h += states) {                      \
+        for (const int16_t *last = y + op->channels; y != last; decay += states, h += states) {                \
             const int32_t step = *dt++, input = *x++;                                                          \
             const int32_t u = tinyloc_requantise_row(step * input, op->u_multiplier, u_by);                    \
             const int32_t read = channel_states(decay, decay_shift, h, b, c, states, step, u);                 \

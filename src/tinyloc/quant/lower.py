@@ -406,6 +406,8 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
     reach_u, reach_h = (to.ranges.largest[f"{operator.name}.{part}"] for part in "uh")
     # h must hold its range, and one product u * b at once: then u * b needs no scaling of its own
     h_scale = max(reach_h * MARGIN, reach_u * MARGIN * b.scale * b.limit, 1e-9) / 32767
+    # nor is u finer than a quarter of dt * x: the device takes its factor from the upper word (u_shift >= 33)
+    h_scale = max(h_scale, 4.001 * dt.scale * x.scale * 32768 * b.scale)
     u_scale = h_scale / (32768 * b.scale)
     u_multiplier, u_shift = factor(dt.scale * x.scale / u_scale, operator.name)
     rate = -operator.A * LOG2_E * dt.scale * 2.0**16  # binary digits of exponent, in 2^-16, per unit of dt

@@ -17,7 +17,7 @@ static int16_t one(TINYLOC_FLASH tinyloc_rows_linear *op, uint16_t o, const int1
     }
 #endif
     const int16_t y = tinyloc_requantise_row(sum, op->multiplier[o], op->factor);
-    return y < op->low ? op->low : y;
+    return (int16_t)(y < op->low ? op->low : y);
 }
 
 #if TINYLOC_DSP

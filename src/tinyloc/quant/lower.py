@@ -62,6 +62,7 @@ from tinyloc.quant.graph import (
     Tensor,
     motion_tensor,
 )
+from tinyloc.quant.operator import lift_of
 from tinyloc.quant.packing import LARGEST, WeightBits, clipped_scale, packed_operators
 from tinyloc.quant.tables import curve_table, lookup_table
 
@@ -356,6 +357,12 @@ def _(operator: FloatLinear, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
     y = to.tensor(operator.y, len(operator.weight), rows=x.rows)
     parts, bits = to.matrix(operator, x, y)
+    weight, bias, _, shift = parts
+    worst = np.abs(weight.astype(np.int64)).sum(axis=1) * x.magnitude + np.abs(bias.astype(np.int64))
+    if int(worst.max()) << lift_of(shift) > INT32_MAX and operator.y not in to.together:
+        # an output this fine would need the sum shifted out of 32 bits: nobody trains such weights
+        y = to.tensor(operator.y, y.size, scale=y.scale * 2.0 ** lift_of(shift), rows=x.rows)
+        parts, bits = to.matrix(operator, x, y)
     return Linear(operator.name, x.name, y.name, *parts, weight_bits=bits)
 
 
@@ -399,6 +406,21 @@ def _(operator: FloatRmsNorm, to: Lowering) -> Operator:
     return RmsNorm(operator.name, x.name, y.name, epsilon, shift)
 
 
+def _read_of(operator: FloatScan, state: float, x: Tensor, y: Tensor) -> tuple[float, Float, int, int]:
+    """How a scan reads its state into `y`, where a unit of state times c is worth `state`: the factors of it
+    and of D * x, by how much D * x is shifted up on its own, and their shift.
+    """
+    read, through = state / y.scale, operator.D * x.scale / y.scale
+    largest = max(float(np.abs(through).max()), 1e-12)
+    # read and D * x share one shift; where that leaves read too few bits, D * x is shifted up on its own
+    skip_shift, y_shift = 0, min(62, 30 - math.ceil(math.log2(max(largest, read))))
+    while read * 2.0**y_shift < 2**14 and skip_shift < 59 - 31 - x.magnitude.bit_length() and y_shift < 62:
+        skip_shift, y_shift = skip_shift + 1, y_shift + 1
+    if y_shift < 1:
+        raise QuantisationError(f"operator {operator.name!r}: its output is too small beside its input")
+    return read, through, skip_shift, y_shift
+
+
 @lower_operator.register
 def _(operator: FloatScan, to: Lowering) -> Operator:
     dt, b, c, x = (to.tensors[name] for name in (operator.dt, operator.b, operator.c, operator.x))
@@ -415,14 +437,10 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
     if decay_shift < 0:
         raise QuantisationError(f"operator {operator.name!r}: its step size times its decay is too large")
     decay = np.rint(rate * 2.0**decay_shift).astype(np.int16)
-    read, through = h_scale * c.scale / y.scale, operator.D * x.scale / y.scale
-    largest = max(float(np.abs(through).max()), 1e-12)
-    # read and D * x share one shift; where that leaves read too few bits, D * x is shifted up on its own
-    skip_shift, y_shift = 0, min(62, 30 - math.ceil(math.log2(max(largest, read))))
-    while read * 2.0**y_shift < 2**14 and skip_shift < 59 - 31 - x.magnitude.bit_length() and y_shift < 62:
-        skip_shift, y_shift = skip_shift + 1, y_shift + 1
-    if y_shift < 1:
-        raise QuantisationError(f"operator {operator.name!r}: its output is too small beside its input")
+    read, through, skip_shift, y_shift = _read_of(operator, h_scale * c.scale, x, y)
+    if round(read * 2.0**y_shift) << lift_of(y_shift) > INT32_MAX and operator.y not in to.together:
+        y = to.tensor(operator.y, x.size, scale=y.scale * 2.0 ** lift_of(y_shift))  # as in Linear
+        read, through, skip_shift, y_shift = _read_of(operator, h_scale * c.scale, x, y)
     skip = np.rint(through * 2.0 ** (y_shift - skip_shift))
     return Scan(
         operator.name, dt.name, b.name, c.name, x.name, y.name,
@@ -441,6 +459,10 @@ def _(operator: FloatScan, to: Lowering) -> Operator:
 def _(operator: FloatMultiply, to: Lowering) -> Operator:
     a, b = to.tensors[operator.a], to.tensors[operator.b]
     y = to.tensor(operator.y, a.size, rows=a.rows)
+    # nor is the product finer than a quarter of a * b: the device takes its factor from the upper word
+    coarsest = 4.001 * a.scale * b.scale
+    if y.scale < coarsest and operator.y not in to.together:
+        y = to.tensor(operator.y, a.size, scale=coarsest, rows=a.rows)
     multiplier, shift = factor(a.scale * b.scale / y.scale, operator.name)
     return Multiply(operator.name, a.name, b.name, y.name, multiplier, shift)
 

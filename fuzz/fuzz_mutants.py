@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import struct
 from typing import Any, Final, Protocol
 
@@ -128,7 +129,7 @@ def _value(about: Any, source: Source) -> None:
     elif isinstance(at[key], int):
         at[key] = _number(at[key], source)
     elif isinstance(at[key], float):
-        at[key] = (0.0, -at[key], 1e300, 1e-300, float("1e9"), 1)[source.number(0, 5)]
+        at[key] = (0.0, -at[key], 1e300, 1e-300, 1e9, 1, math.nan, math.inf)[source.number(0, 7)]
     elif isinstance(at[key], str):
         tensors = about.get("tensors") if isinstance(about.get("tensors"), list) else []
         names = [*WORDS, *[one["name"] for one in tensors or [] if isinstance(one, dict) and "name" in one]]

@@ -75,6 +75,17 @@ def test_a_model_is_taught_and_trained_as_integers(
     assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
 
 
+@pytest.mark.parametrize(("option", "value"), [("--teaching", "soft"), ("--tau", "2"), ("--alpha", "0.5")])
+def test_what_is_said_to_a_teacher_needs_one(
+    option: str, value: str, tmp_path: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, "run", "--data", recording, "--out", tmp_path / "run", option, value)
+    assert (code, out) == (2, "")
+    assert f"{option} {value}" in err.replace(".0", "")
+    assert "expected a teacher" in err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def moved(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with an accelerometer that is shaken in one of the rooms."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_a_field_of_another_kind_is_refused(part: str | None, key: str, value: o
     about, body = fuzz_mutants.parts(storage.to_bytes(graphs()["mlp"]))
     (about if part is None else about[part][0])[key] = value
     with pytest.raises(ModelFileError, match="makes no sense"):
+        storage.from_bytes(fuzz_mutants.signed(about, body))
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0])
+def test_a_step_without_a_length_is_refused(seconds: float) -> None:
+    about, body = fuzz_mutants.parts(storage.to_bytes(graphs()["mlp"]))
+    about["seconds_per_step"] = seconds
+    with pytest.raises(ModelFileError, match="cannot last"):
         storage.from_bytes(fuzz_mutants.signed(about, body))
 
 

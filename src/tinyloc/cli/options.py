@@ -196,10 +196,13 @@ def decision_of(name: str) -> Any:
 def lesson_of(teachers: list[str] | None, kind: str, tau: float, alpha: float) -> Any:
     """Who teaches and how, or None where nobody does. Raises UsageError."""
     from tinyloc.learn.lessons import read_lesson
+    from tinyloc.learn.options import Distil
 
     if not teachers:
-        if kind != "paper" or tau != 1:
-            raise UsageError(f"--teaching {kind}: expected a teacher", hint='Add --teacher "mamba H32L1".')
+        asked = {"--teaching": (kind, "paper"), "--tau": (tau, 1.0), "--alpha": (alpha, Distil.alpha)}
+        for option, (value, usual) in asked.items():
+            if value != usual:
+                raise UsageError(f"{option} {value}: expected a teacher", hint='Add --teacher "mamba H32L1".')
         return None
     return read_lesson(teachers, kind, tau, alpha)
 

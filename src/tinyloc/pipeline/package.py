@@ -22,12 +22,11 @@ from tinyloc.errors import BudgetError, DeviceError, ToolchainError, UsageError
 from tinyloc.learn.streams import streams
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.pipeline.folder import RunFolder
-from tinyloc.pipeline.integers import calibration_windows
-from tinyloc.pipeline.stages import checkpoint_of, graph_of, same_names, windows_of
+from tinyloc.pipeline.integers import integers
+from tinyloc.pipeline.stages import checkpoint_of, graph_of, quantised_of, same_names, windows_of
 from tinyloc.quant import decision
 from tinyloc.quant.answer_fit import FALSE_UNKNOWN, fit_novelty, fit_sharpness, probability_factor
 from tinyloc.quant.graph import Graph
-from tinyloc.quant.lower import lower
 from tinyloc.quant.replay import samples_of
 from tinyloc.quant.stream import streaming
 
@@ -80,7 +79,8 @@ def streamed_graph(folder: RunFolder, graph: Graph, sets: WindowSets, options: P
     checkpoint = checkpoint_of(folder)
     if checkpoint.training.get("refit"):  # it has learned from validation: the one before it is asked
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
-        judged = lower(chosen, calibration_windows(sets.train, chosen))
+        how, seed = quantised_of(folder), int(chosen.training["options"].get("seed", 0))
+        _, judged = integers(chosen, sets, how.precision, how.weight_bits, qat_steps=how.qat_steps, seed=seed)
     chance = probability_factor(graph, fit_sharpness(judged, sets.validation))
     return streaming(graph, hop, chance, fit_novelty(sets, options.false_unknown))
 

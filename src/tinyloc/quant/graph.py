@@ -250,6 +250,8 @@ class Graph:
             raise QuantisationError("the scores are not one int16 per room, 255 rooms at most")
         if self.state not in ("reset", "carried") or self.window_steps < 1:
             raise QuantisationError(f"no window has {self.window_steps} steps and state {self.state!r}")
+        if not 0 <= self.seconds_per_step < np.inf:
+            raise QuantisationError(f"a step cannot last {self.seconds_per_step} s")
         self._check_stream()
         written = {SAMPLE, MOTION} if self.motion else {SAMPLE}
         for operator in self.operators:

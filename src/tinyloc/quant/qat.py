@@ -35,7 +35,7 @@ from tinyloc.learn.streams import chunks
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import ForestConfig, no_network, reads_motion
 from tinyloc.models.running import running_statistics
-from tinyloc.quant import lower_window  # noqa: F401  (registers the operators of a window)
+from tinyloc.quant import lower_step, lower_window  # noqa: F401  (they register the operators)
 from tinyloc.quant.arithmetic import Ints
 from tinyloc.quant.calibrate import Ranges, calibrate
 from tinyloc.quant.float_graph import Float, FloatGraph, FloatOperator, FloatScan

@@ -43,9 +43,10 @@ def integers(
     """The integer graph of a checkpoint, and the floating-point graph that it stands for.
 
     `qat_steps` above 0: quantisation-aware training of so many steps on `sets.train`. `pick`: keep the best
-    of several evaluations on `sets.validation`; otherwise only start and end are compared, for a model that
-    learns from validation windows too and has nothing left to pick by. Raises QuantisationError,
-    TrainingError, UsageError.
+    of several evaluations on `sets.validation`; otherwise only start and end are compared, as for a model
+    that learns from validation windows too and has nothing left to pick by: where there is such a model, the
+    one that validation judges is made in the same way, or its figure would be better than its kind. Raises
+    QuantisationError, TrainingError, UsageError.
     """
     own = sets.only(checkpoint.access_points)
     rssi = calibration_windows(own.train, checkpoint)

@@ -271,14 +271,14 @@ def quantise(
             hint="Train again in this folder.",
         )
     sets = sets.only(checkpoint.access_points)
-    how: dict[str, Any] = {"qat_steps": qat_steps, "seed": int(checkpoint.training["options"].get("seed", 0))}
     chosen = checkpoint
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
+    seed, pick = int(checkpoint.training["options"].get("seed", 0)), chosen is checkpoint
+    how: dict[str, Any] = {"qat_steps": qat_steps, "seed": seed, "pick": pick}
     floating, judged = integers(chosen, sets, precision, weight_bits, **how, progress=progress)
     graph = judged
     if chosen is not checkpoint:
-        how |= {"pick": False}
         _, graph = integers(checkpoint, merged(sets), precision, weight_bits, **how, progress=progress)
     choice = decision.choose(judged, sets, asked)
     answered, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))

@@ -268,7 +268,7 @@ class _Shared:
             how.weight_bits,
             qat_steps=task.model.qat_steps if how.form == "qat" else 0,
             seed=task.seed,
-            pick=sets is self.sets,
+            pick=not task.model.train.refit,  # judged as the final one is made, which has nothing to pick by
         )
         return graph
 

@@ -147,6 +147,8 @@ def _model_task(
         facts: list[Any] = [row.to_json(), sets.digest, model_facts(model)]
         if COMPRESSIONS[name].on_device:
             facts += [grid.board, tier, grid.precision, model.decision]
+        if COMPRESSIONS[name].form == "qat" and model.train.refit:
+            facts.append("nothing picked")  # rows of before were judged by a picked evaluation
         cells.append(Cell(digest(facts), row))
     return Task(
         folder.path,

@@ -86,6 +86,16 @@ def test_what_is_said_to_a_teacher_needs_one(
     assert not (tmp_path / "run").exists()
 
 
+def test_trees_are_not_trained_as_integers(
+    tmp_path: Path, recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", recording, "--out", tmp_path / "run", "--family", "forest", "--qat-steps", "5")
+    code, _, err = call(capsys, "run", *words)
+    assert code == 2
+    assert "--qat-steps 5: expected 0 for the family 'forest'" in err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def moved(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, with an accelerometer that is shaken in one of the rooms."""

@@ -207,10 +207,14 @@ def lesson_of(teachers: list[str] | None, kind: str, tau: float, alpha: float) -
     return read_lesson(teachers, kind, tau, alpha)
 
 
-def qat_steps_of(steps: int) -> int:
+def qat_steps_of(steps: int, family: str) -> int:
     """The steps of --qat-steps. Raises UsageError."""
+    from tinyloc.models.config import is_network
+
     if steps < 0:
         raise UsageError(f"--qat-steps {steps}: expected at least 0")
+    if steps and not is_network(family):
+        raise UsageError(f"--qat-steps {steps}: expected 0 for the family {family!r}, which is no network")
     return steps
 
 

@@ -127,7 +127,7 @@ def run(
         decision_of(decision),
         weight_bits_of(weight_bits),
         lesson_of(teacher, teaching, tau, alpha),
-        qat_steps_of(qat_steps),
+        qat_steps_of(qat_steps, family),
     )
     training = train_options(
         {
@@ -203,7 +203,7 @@ def quantise(
 
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
-    bits, steps = weight_bits_of(weight_bits), qat_steps_of(qat_steps)
+    bits, steps = weight_bits_of(weight_bits), qat_steps_of(qat_steps, checkpoint.family)
     how = precision_of(precision), decision_of(decision), bits, steps
     found = stages.quantise(run_folder, sets, checkpoint, *how)
     say(quantised_line(found, checkpoint.family))

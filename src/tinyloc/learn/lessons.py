@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, get_args
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data.windows import WindowSets, merged
+from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import UsageError
 from tinyloc.learn.options import Distil, Teaching, TrainOptions
 from tinyloc.models.config import CONFIGS, is_network
@@ -55,6 +55,13 @@ class Teacher:
             seed=TEACHER_SEED,
             distil=None,
         )
+
+    def grow(self, windows: Windows) -> Any:
+        """The teacher that is trees, grown on these windows (`teachers.py`)."""
+        from tinyloc.learn import teachers
+
+        kinds: dict[str, Callable[..., Any]] = {"forest": teachers.forest, "boosting": teachers.boosting}
+        return kinds[self.family](windows, seed=TEACHER_SEED)
 
 
 def read_size(text: str) -> tuple[int, int] | None:
@@ -148,10 +155,9 @@ def teach(
     judged, final = list[Any](), list[Any]()
     for one in lesson.teachers:
         if one.trees:
-            grow = teachers.forest if one.family == "forest" else teachers.boosting
-            judged.append(grow(sets.train, seed=TEACHER_SEED))
+            judged.append(one.grow(sets.train))
             if options.refit:
-                final.append(grow(merged(sets).train, seed=TEACHER_SEED))
+                final.append(one.grow(merged(sets).train))
             continue
         own = one.options(options)
         chosen = teachers.fit_or_load(cache_dir, sets, own, progress=progress)

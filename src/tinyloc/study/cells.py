@@ -31,7 +31,7 @@ from tinyloc.errors import (
     TrainingError,
 )
 from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
-from tinyloc.learn.lessons import TEACHER_SEED, Teacher
+from tinyloc.learn.lessons import Teacher
 from tinyloc.learn.options import facts as train_facts
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
@@ -207,11 +207,8 @@ class _Shared:
     def member(self, model: Model, teacher: Teacher) -> Pair:
         """One teacher of a model's: trees are grown where they are needed, a network is trained once."""
         if teacher.trees:
-            grow = optional("tinyloc.learn.teachers", teacher.family)
-            assert grow is not None, "the grid is refused where there are no teachers"
-            judged = grow(self.sets.train, seed=TEACHER_SEED)
-            again = model.train.refit
-            return Pair(judged, grow(merged(self.sets).train, seed=TEACHER_SEED) if again else judged)
+            judged = teacher.grow(self.sets.train)
+            return Pair(judged, teacher.grow(merged(self.sets).train) if model.train.refit else judged)
         return self.trained(model.teacher_options(teacher))
 
     def trained(self, options: Any) -> Pair:

@@ -108,6 +108,9 @@ def test_the_training_windows_choose_what_is_left_open():
     answered = resolve(Options(), sparse)
     assert answered.steps > 0
     assert candidates(answered, sparse)[0].augmentation.access_points > 0
+    asked = (Options(), Options(crf=True), Options(class_weights=1.0))
+    assert [resolve(how, sparse).class_weights for how in asked] == [0.5, 0.0, 1.0]
+    assert [resolve(how, dense).class_weights for how in asked] == [0.0, 0.0, 1.0]
 
 
 def test_scores_by_hand():

@@ -98,6 +98,7 @@ DENSE_AUGMENTATIONS: Final = tuple(Augmentation(offset=share, jitter=share) for 
 SPARSE_EPOCHS: Final = 40
 SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
+SPARSE_CLASS_WEIGHTS: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class TrainOptions:
     `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate` (None: the
     family's), warmed up over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`;
     gradients clipped to the norm `clip`; `dropout` 0 to below 1 (None: the family's). `class_weights`: 0
-    counts windows alike, 1 counts rooms alike, between is between; a teacher's rooms count so too. `loss`: at
+    counts windows alike, 1 counts rooms alike, between is between (None: by the windows, 0.5 where they are
+    sparse and there is no CRF, else 0); a teacher's rooms count so too. `loss`: at
     "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
     each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
     its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
@@ -139,7 +141,7 @@ class TrainOptions:
     warmup: float = 0.1
     weight_decay: float = 1e-2
     clip: float = 1.0
-    class_weights: float = 0.0
+    class_weights: float | None = None
     loss: Loss = "all"
     scaling: Kind | Literal["auto"] = "auto"
     restarts: int = 1
@@ -178,7 +180,7 @@ class TrainOptions:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
         whole = ("seed", "steps", "batch", "patience", "feedforward", "past_steps")
         for name in (*whole, "weight_decay", "class_weights"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
         rate = 1.0 if self.rate is None else self.rate
         if not (0 < rate < np.inf and self.clip > 0 and 0 <= self.warmup < 1):
@@ -240,7 +242,12 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     steps = options.steps or (max(DENSE_STEPS, by_epochs) if sparse else DENSE_STEPS)
     rate = RATES[options.family] if options.rate is None else options.rate
     dropout = DROPOUTS[options.family] if options.dropout is None else options.dropout
-    return dataclasses.replace(options, steps=steps, batch=batch, rate=rate, dropout=dropout)
+    weights = options.class_weights
+    if weights is None:
+        weights = SPARSE_CLASS_WEIGHTS if sparse and not options.crf else 0.0
+    return dataclasses.replace(
+        options, steps=steps, batch=batch, rate=rate, dropout=dropout, class_weights=weights
+    )
 
 
 def facts(options: TrainOptions) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class _Run:
         self.spread = spread(windows)
         self.config = model_config(options, windows)
         self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
-        weights = _class_weights(self.rooms_at, len(windows.rooms), options.class_weights)
+        weights = _class_weights(self.rooms_at, len(windows.rooms), options.class_weights or 0.0)
         self.class_weights = torch.from_numpy(weights).to(self.device)
         self.latest = 0.0  # validation macro-F1 of the last evaluation
 

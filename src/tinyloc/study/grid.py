@@ -60,7 +60,7 @@ PAPER: Final = "paper.toml"
 _NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "trees", "leaves", "seed", "device", "distil")
 _TRAIN: Final[dict[str, Any]] = {
     f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
-} | {"rate": float, "dropout": float, "augmentation": dict}
+} | {"rate": float, "dropout": float, "class_weights": float, "augmentation": dict}
 """What `[train]` and a model may set, with its type."""
 
 DECISIONS: Final = get_args(Decision)
@@ -76,6 +76,7 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
     "crf": True,
     "refit": False,
     "statistics": False,
+    "class_weights": 0.0,
 }
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}

@@ -89,6 +89,31 @@ class Emulator(ABC):
         Raises DeviceError when the chip faults, hangs or breaks off.
         """
 
+    def _result(
+        self,
+        firmware: Firmware,
+        records: bytes,
+        counted: int,
+        answers: bytes,
+        stack: int,
+        counts: Mapping[int, int],
+        cycles: Mapping[int, int] | None = None,
+    ) -> DeviceRun:
+        """What came of a run whose first `counted` records were counted; counts and cycles by address."""
+        model, harness = split_counts(firmware, counts)
+        return DeviceRun(
+            answers=answers,
+            records=len(records) // firmware.record_bytes,
+            stack_bytes=stack,
+            counts=model,
+            harness_instructions=harness,
+            records_counted=counted,
+            resets_counted=count_resets(firmware, records, counted),
+            window_steps=firmware.window_steps,
+            emulator=f"{self.name} {self.version}",
+            cycles=None if cycles is None else {address: cycles[address] for address in model},
+        )
+
 
 def check_records(firmware: Firmware, records: bytes) -> int:
     """The number of records. Raises UsageError when there are none or the last is cut."""

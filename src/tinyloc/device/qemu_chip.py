@@ -22,11 +22,9 @@ from tinyloc.device.emulators import (
     DeviceRun,
     Emulator,
     check_records,
-    count_resets,
     describe_fault,
     read_report,
     shorten,
-    split_counts,
     version_line,
 )
 from tinyloc.device.firmware import Firmware
@@ -94,18 +92,7 @@ class Qemu(Emulator):
             if counted < total:
                 first = records[: counted * firmware.record_bytes]
                 _, _, counts = self._power_up(firmware, first, folder, plugin, timeout_s)
-        model, harness = split_counts(firmware, counts)
-        return DeviceRun(
-            answers=answers,
-            records=total,
-            stack_bytes=stack,
-            counts=model,
-            harness_instructions=harness,
-            records_counted=counted,
-            resets_counted=count_resets(firmware, records, counted),
-            window_steps=firmware.window_steps,
-            emulator=f"{self.name} {self.version}",
-        )
+        return self._result(firmware, records, counted, answers, stack, counts)
 
     def _power_up(
         self, firmware: Firmware, records: bytes, folder: Path, plugin: Path, timeout_s: float

@@ -20,10 +20,8 @@ from tinyloc.device.emulators import (
     DeviceRun,
     Emulator,
     check_records,
-    count_resets,
     describe_fault,
     shorten,
-    split_counts,
     version_line,
 )
 from tinyloc.device.firmware import Firmware
@@ -85,21 +83,9 @@ class Simavr(Emulator):
             if done != total or size != total * firmware.answer_bytes:
                 raise DeviceError(f"the chip answered {done:,} of {total:,} records with {size:,} bytes")
             counts, cycles = _counts(folder / "counts")
-        model, harness = split_counts(firmware, counts)
         top = firmware.program.symbols["__stack_top"] - DATA_SPACE
-        return DeviceRun(
-            answers=answers,
-            records=total,
-            # the pointer names the next free byte
-            stack_bytes=top - int(found[2], 16) - 1,
-            counts=model,
-            harness_instructions=harness,
-            records_counted=counted,
-            resets_counted=count_resets(firmware, records, counted),
-            window_steps=firmware.window_steps,
-            emulator=f"{self.name} {self.version}",
-            cycles={address: cycles[address] for address in model},
-        )
+        stack = top - int(found[2], 16) - 1  # the pointer names the next free byte
+        return self._result(firmware, records, counted, answers, stack, counts, cycles)
 
 
 def build_runner(folder: Path) -> Path:

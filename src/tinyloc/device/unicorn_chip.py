@@ -30,11 +30,9 @@ from tinyloc.device.emulators import (
     DeviceRun,
     Emulator,
     check_records,
-    count_resets,
     describe_fault,
     instruction_addresses,
     read_report,
-    split_counts,
 )
 from tinyloc.device.firmware import Firmware
 from tinyloc.device.unicorn_machines import MACHINES, unicorn
@@ -95,18 +93,7 @@ class Unicorn(Emulator):
         part.run(counted, timeout_s)
         if not chip.answers.startswith(part.answers):
             raise DeviceError("two runs over the same samples gave different answers")
-        model, harness = split_counts(firmware, part.counts())
-        return DeviceRun(
-            answers=bytes(chip.answers),
-            records=total,
-            stack_bytes=stack,
-            counts=model,
-            harness_instructions=harness,
-            records_counted=counted,
-            resets_counted=count_resets(firmware, records, counted),
-            window_steps=firmware.window_steps,
-            emulator=f"{self.name} {self.version}",
-        )
+        return self._result(firmware, records, counted, bytes(chip.answers), stack, part.counts())
 
 
 class _Chip:

@@ -100,11 +100,13 @@ def render(result: Result) -> RenderableType:
             f"({result.device.core})."
         ),
     ]
-    for notice in words.notices(result):
+    notices = words.notices(result)
+    for notice in notices:
         lines.append(Text.assemble((f"! {notice.title}. ", STYLES[notice.level]), notice.text))
     lines.append(Padding(_scores(result), (1, 0, 0, 0)))
     lines.append(Text("* best of device and baselines, on the same test windows", style="dim"))
-    lines.extend(Text(text) for text in (words.seeds(result), words.changes(result)) if text)
+    said = ("", *(notice.text for notice in notices))
+    lines.extend(Text(text) for text in (words.seeds(result), words.changes(result)) if text not in said)
     lines.append(Padding(_memory(result), (1, 0, 1, 0)))
     lines.append(_cost(result))
     power = result.energy.average_uw

@@ -2,6 +2,9 @@
 #include "tinyloc_kernels.h"
 #include "tinyloc_pairs.h"
 #include "tinyloc_window.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 /* r (Q15) and e with 1/total = r * 2^-15 * 2^-e. total 2^14..2^30. */
 static int32_t reciprocal(uint32_t total, uint8_t *e)
@@ -81,7 +84,112 @@ void tinyloc_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch,
     }
 }
 
-#if TINYLOC_DSP
+#if TINYLOC_MVE
+/* Scores of a row of q with all of k, four at a time, into p; the largest of them. */
+static int32_t scores(const int16_t *q, const int16_t *k, uint32_t size, uint32_t others, uint16_t width, int32_t *p)
+{
+    int32_t largest = INT32_MIN;
+    const int32_t *end = p + others;
+    if (others < 4) {
+        for (; p != end; p++, k += size) {
+            *p = dot(q, k, width);
+            largest = *p > largest ? *p : largest;
+        }
+    }
+    for (uint32_t step = others % 4 != 0 ? others % 4 : 4; p != end; step = 4) { /* as in tinyloc_linear_16_16 */
+        const int32x4_t four = tinyloc_mve_dots_16(k, q, size, width);
+        largest = vmaxvq_s32(largest, four);
+        vstrwq_s32(p, four);
+        k += step * size;
+        p += step;
+    }
+    return largest;
+}
+
+/* Scores in, shares out as int16, at the head of the same memory. One share is beyond int16: 32769, where all of the
+   weight is on one of the others. Then the result is 1 more than its index, else 0. What is made for the lanes behind
+   the last of the others is never read: the scratch has room for it. */
+static uint32_t shares(TINYLOC_FLASH tinyloc_attention *op, int32_t *p, int32_t largest)
+{
+    const int32_t others = op->others;
+    const uint32x4_t most = vdupq_n_u32((uint32_t)largest), multiplier = vdupq_n_u32((uint32_t)op->score_multiplier);
+    uint32_t total = 0;
+    for (int32_t j = 0; j < others; j += 4) {
+        const uint32x4_t behind = vsubq_u32(most, vreinterpretq_u32_s32(vldrwq_s32(p + j)));
+        const uint32x4_t upper = vshlq_r_u32(vmulhq_u32(behind, multiplier), 32 - (int32_t)op->score_shift);
+        const uint32x4_t e = tinyloc_mve_power(vminq_u32(upper, vdupq_n_u32(0xFFFFF)));
+        vstrwq_s32(p + j, vreinterpretq_s32_u32(e));
+        total = vaddvaq_p_u32(total, e, vctp32q((uint32_t)(others - j)));
+    }
+    uint8_t e;
+    const int32_t r = reciprocal(total, &e);
+    int16_t *narrow = (int16_t *)p;
+    for (int32_t j = 0; j < others; j += 4) {
+        vstrhq_s32(narrow + j, vrshlq_n_s32(vmulq_n_s32(vldrwq_s32(p + j), r), -(int32_t)e));
+    }
+    uint32_t hot = 0;
+    if (total == 32767) {
+        while (narrow[hot++] == 0) {
+        }
+    }
+    return hot;
+}
+
+/* Four neighbouring columns of v, each times the shares, summed: first and third are the places of the first and third
+   column's numbers in eight rows, which take `bytes`. 11 instructions for 32 products. */
+static inline int32x4_t four_columns(const int16_t *p, const int16_t *v, uint32_t bytes, uint32_t others,
+                                     uint16x8_t first, uint16x8_t third)
+{
+    int32_t a = 0, b = 0, c = 0, d = 0;
+    __asm__("dlstp.16 lr, %[others]\n"
+            "1: vldrh.u16 q0, [%[p]], #16\n"
+            "vldrh.u16 q1, [%[v], %q[first], uxtw #1]\n"
+            "vmladava.s16 %[a], q0, q1\n"
+            "vldrh.u16 q2, [%[v], %q[second], uxtw #1]\n"
+            "vmladava.s16 %[b], q0, q2\n"
+            "vldrh.u16 q1, [%[v], %q[third], uxtw #1]\n"
+            "vmladava.s16 %[c], q0, q1\n"
+            "vldrh.u16 q2, [%[v], %q[fourth], uxtw #1]\n"
+            "vmladava.s16 %[d], q0, q2\n"
+            "add %[v], %[v], %[bytes]\n"
+            "letp lr, 1b"
+            : [p] "+r"(p), [v] "+r"(v), [a] "+Te"(a), [b] "+Te"(b), [c] "+Te"(c), [d] "+Te"(d)
+            : [others] "r"(others), [bytes] "r"(bytes), [first] "w"(first), [second] "w"(vaddq_n_u16(first, 1)),
+              [third] "w"(third), [fourth] "w"(vaddq_n_u16(third, 1))
+            : "lr", "cc", "memory", "d0", "d1", "d2", "d3", "d4", "d5");
+    return tinyloc_mve_four(a, b, c, d);
+}
+
+void tinyloc_rows_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch, uint16_t rows, const int16_t *q,
+                               const int16_t *k, const int16_t *v, int16_t *y)
+{
+    const uint32_t size = op->size, others = op->others, shift = op->y_shift - 32U;
+    const uint16_t width = (uint16_t)(size / op->heads); /* once a call */
+    /* a head of two columns makes them twice, and the lanes behind them are not stored */
+    const mve_pred16_t there = vctp32q(width);
+    const uint16x8_t first = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)size);
+    const uint16x8_t third = vaddq_n_u16(first, width > 2 ? 2 : 0);
+    const int32x4_t multiplier = vdupq_n_s32(op->y_multiplier);
+    const int16_t *p = (const int16_t *)scratch;
+    for (const int16_t *last = q + rows * size; q != last; q += size) {
+        const int16_t *value = v;
+        for (uint32_t at = 0; at < size; at += width) {
+            const uint32_t hot = shares(op, scratch, scores(q + at, k + at, size, others, width, scratch));
+            const int16_t *end = value + width;
+            for (uint32_t step = width % 4 != 0 ? width % 4U : 4; value != end; step = 4) {
+                int32x4_t sums = four_columns(p, value, 16 * size, others, first, third);
+                if (hot != 0) { /* the share 32769 was read as -32767 */
+                    sums = vaddq_s32(sums, vshlq_n_s32(vldrhq_z_s32(value + (hot - 1) * size, there), 16));
+                }
+                sums = tinyloc_mve_rescale(sums, multiplier, shift, -(int32_t)op->limit, op->limit);
+                vstrhq_p_s32(y, sums, there);
+                value += step;
+                y += step;
+            }
+        }
+    }
+}
+#elif TINYLOC_DSP
 /* Scores of two rows of q with two of k: scores[0], scores[1] of the first, others[0], others[1] of the second. */
 static inline void four_scores(const int16_t *a, const int16_t *z, const int16_t *b, const int16_t *y,
                                uint16_t width, int32_t *first, int32_t *second)

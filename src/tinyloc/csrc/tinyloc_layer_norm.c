@@ -1,6 +1,9 @@
 /* Layer normalisation: the mean off, then as root mean square normalisation, then a gain and a bias. */
 #include "tinyloc_kernels.h"
 #include "tinyloc_pairs.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
 {
@@ -28,7 +31,37 @@ void tinyloc_layer_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, 
     }
 }
 
-#if TINYLOC_DSP
+#if TINYLOC_MVE
+/* y of a row, four elements a turn; behind the end lanes take no part. |x - mean| times root stays within 32 bits. */
+static inline void normalise(TINYLOC_FLASH tinyloc_layer_norm *op, const int16_t *x, int32_t mean, int32_t root,
+                             int32_t shift, int16_t *y)
+{
+    const int16_t *gain = op->gain;
+    const int32_t *bias = op->bias;
+    for (int32_t left = op->size; left > 0; left -= 4, x += 4, y += 4, gain += 4, bias += 4) {
+        const mve_pred16_t there = vctp32q((uint32_t)left);
+        const int32x4_t d = vsubq_n_s32(vldrhq_z_s32(x, there), mean);
+        const int32x4_t normal = tinyloc_mve_hold(vrshlq_n_s32(vmulq_n_s32(d, root), -shift), -32767, 32767);
+        const int32x4_t scaled = vaddq_s32(vmulq_s32(normal, vldrhq_z_s32(gain, there)), vldrwq_z_s32(bias, there));
+        const int32x4_t shifted = vshlq_r_s32(scaled, -(int32_t)op->gain_shift);
+        vstrhq_p_s32(y, tinyloc_mve_hold(shifted, -(int32_t)op->limit, op->limit), there);
+    }
+}
+
+void tinyloc_rows_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
+{
+    const uint16_t size = op->size;
+    for (; rows != 0; rows--, x += size, y += size) {
+        int32_t sum = 0;
+        uint64_t total = op->epsilon + tinyloc_mve_moments(x, size, &sum);
+        const int32_t mean = tinyloc_requantise(sum, op->mean_multiplier, op->mean_shift, 32767);
+        total += (uint64_t)((int64_t)mean * (mean * size - 2 * sum)); /* as below */
+        uint8_t e;
+        const int32_t root = tinyloc_inverse_root(total, &e);
+        normalise(op, x, mean, root, e + op->shift, y);
+    }
+}
+#elif TINYLOC_DSP
 void tinyloc_rows_norm_16(TINYLOC_FLASH tinyloc_layer_norm *op, uint16_t rows, const int16_t *x, int16_t *y)
 {
     const uint16_t size = op->size;

@@ -21,7 +21,7 @@
 TINYLOC_LINEAR_8(tinyloc_linear_8_16, int16_t)
 TINYLOC_LINEAR_8(tinyloc_linear_8_8, int8_t)
 
-#if !TINYLOC_AVR && !TINYLOC_MVE
+#if !TINYLOC_AVR
 /* The last inputs % 4 products of a row, in their own order. */
 static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t count, int32_t sum)
 {
@@ -32,35 +32,52 @@ static inline int32_t tail(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint1
 }
 #endif
 
+#if TINYLOC_MVE || !TINYLOC_DSP
+/* One row; groups of four weights stand in the order 0, 2, 1, 3. */
+static inline int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
+{
+#if TINYLOC_AVR
+    return tinyloc_avr_dot(weight, x, inputs / 4, inputs % 4, sum);
+#else
+    for (uint16_t group = inputs / 4; group != 0; group--, weight += 4, x += 4) {
+        sum += (int32_t)weight[0] * x[0] + (int32_t)weight[2] * x[1];
+        sum += (int32_t)weight[1] * x[2] + (int32_t)weight[3] * x[3];
+    }
+    return tail(weight, x, inputs % 4, sum);
+#endif
+}
+#endif
+
 #if TINYLOC_MVE
-/* Four rows at a time, so that each eight inputs are loaded once for them. */
+/* Four rows at a time, so that inputs are loaded once for them: after the first four, those that make the rest a
+   multiple of four are not made again. Fewer than four rows are made one by one. */
 #define TINYLOC_LINEAR_16(name, y_t, store)                                                                    \
     void name(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, y_t *y)                                      \
     {                                                                                                          \
         const int8_t *weight = op->weight;                                                                     \
         const int32_t *bias = op->bias, *multiplier = op->multiplier;                                          \
-        const uint16_t inputs = op->inputs, whole = (uint16_t)(inputs & ~7U);                                  \
+        const uint32_t inputs = op->inputs, outputs = op->outputs;                                             \
         const tinyloc_factor by = op->factor;                                                                  \
-        uint16_t left = op->outputs;                                                                           \
-        for (; left >= 4; left = (uint16_t)(left - 4), bias += 4, multiplier += 4, y += 4) {                   \
-            int32_t sums[4] = {bias[0], bias[1], bias[2], bias[3]};                                            \
-            if (inputs >= 8) {                                                                                 \
-                tinyloc_mve_four_rows(weight, x, inputs, inputs / 8U, sums);                                   \
+        const y_t *end = y + outputs;                                                                          \
+        if (outputs < 4) {                                                                                     \
+            for (; y != end; weight += inputs) {                                                               \
+                const int32_t sum = row(weight, x, (uint16_t)inputs, *bias++);                                 \
+                *y++ = (y_t)tinyloc_requantise_row(sum, *multiplier++, by);                                    \
             }                                                                                                  \
-            for (uint16_t o = 0; inputs % 8 != 0 && o < 4; o++) {                                              \
-                sums[o] = tinyloc_mve_rest(weight + o * inputs + whole, x + whole, inputs, sums[o]);           \
-            }                                                                                                  \
-            store(y, tinyloc_mve_requantise(vldrwq_s32(sums), vldrwq_s32(multiplier), by));                    \
-            weight += 4 * inputs;                                                                              \
         }                                                                                                      \
-        for (; left != 0; left--, weight += inputs) {                                                          \
-            int32_t sum = *bias++;                                                                             \
-            for (uint16_t at = 0; at < whole; at = (uint16_t)(at + 8)) {                                       \
-                const int16x8_t in = vldrhq_gather_shifted_offset_s16(x + at, tinyloc_mve_order());            \
-                sum = vmladavaq_s16(sum, in, vldrbq_s16(weight + at));                                         \
+        for (uint32_t step = outputs % 4 != 0 ? outputs % 4 : 4; y != end; step = 4) {                         \
+            int32x4_t sums = vldrwq_s32(bias);                                                                 \
+            if (inputs >= 8) {                                                                                 \
+                sums = vaddq_s32(sums, tinyloc_mve_eights(weight, x, inputs, inputs / 8));                     \
             }                                                                                                  \
-            sum = tinyloc_mve_rest(weight + whole, x + whole, inputs, sum);                                    \
-            *y++ = (y_t)tinyloc_requantise_row(sum, *multiplier++, by);                                        \
+            if (inputs % 8 != 0) {                                                                             \
+                sums = vaddq_s32(sums, tinyloc_mve_rest(weight, x, inputs));                                   \
+            }                                                                                                  \
+            store(y, tinyloc_mve_requantise(sums, vldrwq_s32(multiplier), by));                                \
+            weight += step * inputs;                                                                           \
+            bias += step;                                                                                      \
+            multiplier += step;                                                                                \
+            y += step;                                                                                         \
         }                                                                                                      \
     }
 
@@ -134,20 +151,6 @@ static int32_t one_row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t 
         }                                                                                                      \
     }
 #else
-/* One row; groups of four weights stand in the order 0, 2, 1, 3. */
-static inline int32_t row(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint16_t inputs, int32_t sum)
-{
-#if TINYLOC_AVR
-    return tinyloc_avr_dot(weight, x, inputs / 4, inputs % 4, sum);
-#else
-    for (uint16_t group = inputs / 4; group != 0; group--, weight += 4, x += 4) {
-        sum += (int32_t)weight[0] * x[0] + (int32_t)weight[2] * x[1];
-        sum += (int32_t)weight[1] * x[2] + (int32_t)weight[3] * x[3];
-    }
-    return tail(weight, x, inputs % 4, sum);
-#endif
-}
-
 #define TINYLOC_LINEAR_16(name, y_t)                                                                           \
     void name(TINYLOC_FLASH tinyloc_linear *op, const int16_t *x, y_t *y)                                      \
     {                                                                                                          \

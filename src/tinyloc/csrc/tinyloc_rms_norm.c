@@ -1,6 +1,9 @@
 /* Root mean square normalisation without division or square root: normalise the sum of squares to 1..4 by an
    even power of two, look 1/sqrt up, undo half the power. */
 #include "tinyloc_kernels.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
 {
@@ -23,7 +26,22 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
     return (int32_t)(point[0] - ((fall * rest + 32768U) >> 16));
 }
 
-#define TINYLOC_RMS_NORM(name, y_t)                                                                            \
+#if TINYLOC_MVE
+#define TINYLOC_RMS_NORM(name, y_t, store)                                                                     \
+    void name(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                    \
+    {                                                                                                          \
+        int32_t sum = 0; /* not wanted here */                                                                 \
+        const uint64_t total = op->epsilon + tinyloc_mve_moments(x, op->size, &sum);                           \
+        uint8_t e;                                                                                             \
+        const int32_t root = tinyloc_inverse_root(total, &e), shift = e + op->shift;                           \
+        for (int32_t left = op->size; left > 0; left -= 4, x += 4, y += 4) {                                   \
+            const mve_pred16_t there = vctp32q((uint32_t)left);                                                \
+            const int32x4_t product = vmulq_n_s32(vldrhq_z_s32(x, there), root);                               \
+            store(y, tinyloc_mve_hold(vrshlq_n_s32(product, -shift), -(int32_t)op->limit, op->limit), there);  \
+        }                                                                                                      \
+    }
+#else
+#define TINYLOC_RMS_NORM(name, y_t, store)                                                                         \
     void name(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                    \
     {                                                                                                          \
         uint64_t total = op->epsilon;                                                                          \
@@ -39,5 +57,7 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
         }                                                                                                      \
     }
 
-TINYLOC_RMS_NORM(tinyloc_rms_norm_16_16, int16_t)
-TINYLOC_RMS_NORM(tinyloc_rms_norm_16_8, int8_t)
+#endif
+
+TINYLOC_RMS_NORM(tinyloc_rms_norm_16_16, int16_t, vstrhq_p_s32)
+TINYLOC_RMS_NORM(tinyloc_rms_norm_16_8, int8_t, vstrbq_p_s32)

@@ -2,6 +2,9 @@
    that every word that is loaded or unpacked serves two products. */
 #include "tinyloc_pairs.h"
 #include "tinyloc_window.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 /* One output; groups of four weights stand in the order 0, 2, 1, 3. */
 static int16_t one(TINYLOC_FLASH tinyloc_rows_linear *op, uint16_t o, const int16_t *x)
@@ -20,7 +23,7 @@ static int16_t one(TINYLOC_FLASH tinyloc_rows_linear *op, uint16_t o, const int1
     return (int16_t)(y < op->low ? op->low : y);
 }
 
-#if TINYLOC_DSP
+#if TINYLOC_DSP && !TINYLOC_MVE
 /* sums[row of x][row of weights] += their product over so many inputs: two rows of each, one behind the other.
    Returns the end of the first row of weights. */
 static inline TINYLOC_FLASH int8_t *four(TINYLOC_FLASH int8_t *weight, const int16_t *x, uint32_t inputs, int32_t sums[2][2])
@@ -50,7 +53,23 @@ static inline TINYLOC_FLASH int8_t *four(TINYLOC_FLASH int8_t *weight, const int
 void tinyloc_rows_linear_16(TINYLOC_FLASH tinyloc_rows_linear *op, uint16_t rows, const int16_t *x, int16_t *y)
 {
     const uint16_t inputs = op->inputs, outputs = op->outputs;
-#if TINYLOC_DSP
+#if TINYLOC_MVE
+    /* as tinyloc_linear_16_16 */
+    const uint32_t shift = op->factor.shift;
+    for (; outputs >= 4 && rows != 0; rows--, x += inputs) {
+        const int8_t *weight = op->weight;
+        const int32_t *bias = op->bias, *multiplier = op->multiplier;
+        const int16_t *end = y + outputs;
+        for (uint32_t step = outputs % 4 != 0 ? outputs % 4U : 4; y != end; step = 4) {
+            const int32x4_t sums = vaddq_s32(tinyloc_mve_eights(weight, x, inputs, inputs / 8), vldrwq_s32(bias));
+            vstrhq_s32(y, tinyloc_mve_rescale(sums, vldrwq_s32(multiplier), shift, op->low, op->factor.limit));
+            weight += step * inputs;
+            bias += step;
+            multiplier += step;
+            y += step;
+        }
+    }
+#elif TINYLOC_DSP
     const uint32_t shift = op->factor.shift;
     const tinyloc_range range = tinyloc_range_of(op->low, op->factor.limit);
     for (; rows > 1; rows = (uint16_t)(rows - 2), x += 2 * inputs, y += outputs) {

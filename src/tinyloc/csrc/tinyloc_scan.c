@@ -61,15 +61,15 @@ static inline int32_t states_at_once(const int16_t *decay, uint8_t decay_shift, 
 {
     int32_t read = 0;
     for (const int16_t *end = b + (states & ~3U); b != end; b += 4, c += 4, h += 4, decay += 4) {
-        const int32x4_t in = vmulq_n_s32(vldrhq_s32(b), u);
-        const int32x4_t next = tinyloc_mve_states(step, decay_shift, vldrhq_s32(decay), vldrhq_s32(h), in);
+        const int32x4_t rates = vldrhq_s32(decay);
+        const int32x4_t next = tinyloc_mve_states(step, decay_shift, rates, vldrhq_s32(h), vldrhq_s32(b), u);
         vstrhq_s32(h, next);
         read = vmladavaq_s32(read, next, vldrhq_s32(c));
     }
     if ((states & 3U) != 0) {
         const mve_pred16_t there = vctp32q(states & 3U);
-        const int32x4_t in = vmulq_n_s32(vldrhq_z_s32(b, there), u), rates = vldrhq_z_s32(decay, there);
-        const int32x4_t next = tinyloc_mve_states(step, decay_shift, rates, vldrhq_z_s32(h, there), in);
+        const int32x4_t rates = vldrhq_z_s32(decay, there), in = vldrhq_z_s32(b, there);
+        const int32x4_t next = tinyloc_mve_states(step, decay_shift, rates, vldrhq_z_s32(h, there), in, u);
         vstrhq_p_s32(h, next, there);
         read = vmladavaq_p_s32(read, next, vldrhq_z_s32(c, there), there);
     }

@@ -1,6 +1,9 @@
 /* Rows of a window: collecting them, and what treats each element or each row on its own. */
 #include "tinyloc_window.h"
 #include "tinyloc_pairs.h"
+#if TINYLOC_MVE
+#include "tinyloc_mve.h"
+#endif
 
 #define TINYLOC_COLLECT(name, value_t)                                                                         \
     void name(value_t *rows, uint16_t at, uint16_t size, const value_t *x)                                     \
@@ -78,27 +81,112 @@ void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y
     }
 }
 
-void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+/* The taps of a row of y that lie inside the window: neighbours in memory, so that they make one dot product. */
+typedef struct {
+    TINYLOC_FLASH int8_t *weight;
+    const int16_t *x;
+    uint32_t count;
+} tinyloc_seen;
+
+static inline tinyloc_seen seen(TINYLOC_FLASH tinyloc_rows_conv *op, int32_t oldest, const int16_t *x)
+{
+    const int32_t inputs = op->inputs, first = oldest < 0 ? -oldest : 0;
+    const int32_t beyond = oldest + op->taps - op->x_rows;
+    const int32_t there = op->taps - first - (beyond > 0 ? beyond : 0);
+    const tinyloc_seen found = {op->weight + first * inputs, x + (oldest + first) * inputs, (uint32_t)(there * inputs)};
+    return found;
+}
+
+void tinyloc_conv_rows_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
                           int16_t *y)
 {
-    const uint16_t inputs = op->inputs, taps = op->taps;
     int32_t oldest = (int32_t)first_row * op->stride - op->past;
     for (; rows != 0; rows--, oldest += op->stride) {
-        /* the taps that lie inside the window are neighbours in memory, so they make one dot product */
-        const int32_t first = oldest < 0 ? -oldest : 0;
-        const int32_t beyond = oldest + taps - op->x_rows;
-        const int32_t count = (taps - first - (beyond > 0 ? beyond : 0)) * inputs;
-        const int16_t *seen = x + (oldest + first) * inputs;
-        TINYLOC_FLASH int8_t *weight = op->weight + first * inputs;
-        for (uint16_t o = 0; o < op->outputs; o++, weight += (uint32_t)taps * inputs) {
+        const tinyloc_seen part = seen(op, oldest, x);
+        TINYLOC_FLASH int8_t *weight = part.weight;
+        for (uint16_t o = 0; o < op->outputs; o++, weight += (uint32_t)op->taps * op->inputs) {
             int32_t sum = op->bias[o];
-            for (int32_t i = 0; i < count; i++) {
-                sum += (int32_t)weight[i] * seen[i];
+            for (uint32_t i = 0; i < part.count; i++) {
+                sum += (int32_t)weight[i] * part.x[i];
             }
             *y++ = tinyloc_requantise_row(sum, op->multiplier[o], op->factor);
         }
     }
 }
+
+#if TINYLOC_MVE
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+                          int16_t *y)
+{
+    const uint32_t outputs = op->outputs, stride = (uint32_t)op->taps * op->inputs, shift = op->factor.shift;
+    int32_t oldest = (int32_t)first_row * op->stride - op->past;
+    for (; rows != 0; rows--, oldest += op->stride) {
+        const tinyloc_seen part = seen(op, oldest, x);
+        const int8_t *weight = part.weight;
+        const int32_t *bias = op->bias, *multiplier = op->multiplier;
+        for (const int16_t *end = y + outputs; y != end; weight += 4 * stride, bias += 4, multiplier += 4, y += 4) {
+            const int32x4_t sums = tinyloc_mve_dots_8(weight, part.x, stride, part.count);
+            const int32x4_t all = vaddq_s32(sums, vldrwq_s32(bias)), m = vldrwq_s32(multiplier);
+            vstrhq_s32(y, tinyloc_mve_rescale(all, m, shift, -(int32_t)op->factor.limit, op->factor.limit));
+        }
+    }
+}
+#elif TINYLOC_DSP
+/* count / 4 turns of two rows of weights, which stand as they are in the graph: 16 instructions for 8 products. */
+static inline void two_filters(const int8_t *weight, const int16_t *x, uint32_t stride, uint32_t count, int32_t *sums)
+{
+    const int8_t *other = weight + stride;
+    const int16_t *end = x + count;
+    int32_t first = sums[0], second = sums[1];
+    uint32_t w, v, low, high, even;
+    __asm__("1: ldr %[low], [%[x]], #4\n"
+            "ldr %[high], [%[x]], #4\n"
+            "ldr %[w], [%[weight]], #4\n"
+            "ldr %[v], [%[other]], #4\n"
+            "pkhbt %[even], %[low], %[high], lsl #16\n"
+            "pkhtb %[high], %[high], %[low], asr #16\n"
+            "sxtb16 %[low], %[w]\n"
+            "smlad %[first], %[low], %[even], %[first]\n"
+            "sxtb16 %[low], %[v]\n"
+            "smlad %[second], %[low], %[even], %[second]\n"
+            "sxtb16 %[w], %[w], ror #8\n"
+            "smlad %[first], %[w], %[high], %[first]\n"
+            "sxtb16 %[v], %[v], ror #8\n"
+            "smlad %[second], %[v], %[high], %[second]\n"
+            "cmp %[x], %[end]\n"
+            "bne 1b"
+            : [weight] "+r"(weight), [other] "+r"(other), [x] "+r"(x), [first] "+r"(first), [second] "+r"(second),
+              [w] "=&r"(w), [v] "=&r"(v), [low] "=&r"(low), [high] "=&r"(high), [even] "=&r"(even)
+            : [end] "r"(end)
+            : "cc", "memory");
+    sums[0] = first;
+    sums[1] = second;
+}
+
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+                          int16_t *y)
+{
+    const uint32_t stride = (uint32_t)op->taps * op->inputs;
+    const tinyloc_range range = tinyloc_range_of((int16_t)-op->factor.limit, op->factor.limit);
+    int32_t oldest = (int32_t)first_row * op->stride - op->past;
+    for (; rows != 0; rows--, oldest += op->stride) {
+        const tinyloc_seen part = seen(op, oldest, x);
+        const int8_t *weight = part.weight;
+        const int32_t *bias = op->bias, *multiplier = op->multiplier;
+        for (const int16_t *end = y + op->outputs; y != end; weight += 2 * stride, bias += 2, multiplier += 2, y += 2) {
+            int32_t sums[2] = {bias[0], bias[1]};
+            two_filters(weight, part.x, stride, part.count, sums);
+            tinyloc_store(y, tinyloc_rescale_pair(sums, multiplier[0], multiplier[1], op->factor.shift, range));
+        }
+    }
+}
+#else
+void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+                          int16_t *y)
+{
+    tinyloc_conv_rows_16(op, first_row, rows, x, y);
+}
+#endif
 
 void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const int16_t *b, const int16_t *c,
                         int16_t *y)

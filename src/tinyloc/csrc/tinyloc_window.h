@@ -68,8 +68,8 @@ void tinyloc_rows_linear_16(TINYLOC_FLASH tinyloc_rows_linear *op, uint16_t rows
 /* q, y [rows][size], k, v [others][size]; scratch holds 4 bytes for each of the others. y may be q. */
 void tinyloc_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch, uint16_t rows, const int16_t *q,
                           const int16_t *k, const int16_t *v, int16_t *y);
-/* The same and quicker, where a head's width is even, score_shift above 31 and y_shift above 32. scratch holds
-   8 bytes for each of the others and, where their number is odd, for one more. */
+/* The same and quicker, where size is at most 9361, a head's width even, score_shift above 31 and y_shift above 32.
+   scratch holds 8 bytes for each of the others and, where their number is odd, for one more. */
 void tinyloc_rows_attention_16(TINYLOC_FLASH tinyloc_attention *op, int32_t *scratch, uint16_t rows, const int16_t *q,
                                const int16_t *k, const int16_t *v, int16_t *y);
 
@@ -85,6 +85,10 @@ void tinyloc_rows_mean(uint16_t rows, uint16_t size, int32_t multiplier, uint8_t
 void tinyloc_last_row(uint16_t rows, uint16_t size, const int16_t *x, int16_t *y);
 
 /* Convolution over rows; rows outside the window count as 0. y [rows][outputs] are those from `first_row` on. */
+void tinyloc_conv_rows_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
+                          int16_t *y);
+
+/* The same and quicker, where inputs and outputs are multiples of 4 and factor.lift is 0. */
 void tinyloc_rows_conv_16(TINYLOC_FLASH tinyloc_rows_conv *op, uint16_t first_row, uint16_t rows, const int16_t *x,
                           int16_t *y);
 

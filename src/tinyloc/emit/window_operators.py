@@ -19,9 +19,13 @@ from tinyloc.quant.graph import (
     Statistics,
     Viterbi,
 )
+from tinyloc.quant.operator import lift_of
 
 if TYPE_CHECKING:
     from tinyloc.emit.write import Writer
+
+WIDEST = (2**16 - 4) // 7
+"""Of the rows of an attention: the places of a column's numbers in eight rows have 16 bits in the vector kernel."""
 
 
 @emit_operator.register(Collect)
@@ -64,7 +68,7 @@ def _(op: Attention, to: Writer) -> None:
         y_shift=op.y_shift,
         limit=y.limit,
     )
-    quick = y.size // op.heads % 2 == 0 and op.score_shift >= 32 and op.y_shift > 32
+    quick = y.size // op.heads % 2 == 0 and op.score_shift >= 32 and op.y_shift > 32 and y.size <= WIDEST
     function = "tinyloc_rows_attention_16" if quick else "tinyloc_attention_16"
     operands = [to.pointer(op.q), to.whole(op.k), to.whole(op.v), to.pointer(op.y)]
     to.call(function, record, "state->scratch", to.count(op.y), *operands)
@@ -100,8 +104,10 @@ def _(op: Conv, to: Writer) -> None:
         stride=op.stride,
         past=op.past,
     )
+    quick = x.size % 4 == 0 and y.size % 4 == 0 and lift_of(op.shift) == 0
+    function = "tinyloc_rows_conv_16" if quick else "tinyloc_conv_rows_16"
     first = "row" if to.looping else "0"
-    to.call("tinyloc_rows_conv_16", record, first, to.count(op.y), to.whole(op.x), to.pointer(op.y))
+    to.call(function, record, first, to.count(op.y), to.whole(op.x), to.pointer(op.y))
 
 
 @emit_operator.register(Interleave)

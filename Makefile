@@ -44,7 +44,7 @@ bench: setup
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/targets.py
 	$(BIN)/python bench/avr.py
-	$(BIN)/python bench/linear.py
+	$(BIN)/python bench/kernels.py
 	$(BIN)/python bench/everywhere.py
 	$(BIN)/python bench/float32.py
 	$(BIN)/python bench/peers.py

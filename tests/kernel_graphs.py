@@ -1,4 +1,4 @@
-"""A graph around one kernel, its shape and numbers drawn from a seed: odd sizes and the ends of int16 among them.
+"""A graph around one kernel, shape and numbers drawn from a seed: odd sizes and the ends of int16 among them.
 
 The scores are the sums over the rows of all that the kernel makes, so that one wrong number shows.
 """
@@ -34,8 +34,9 @@ from tinyloc.quant.reference import Reference, answers
 
 
 def fed(graph: Graph, seed: int) -> tuple[bytes, bytes]:
-    """Records of 20 windows or sessions of any bytes, and the reference's answers, which differ among themselves."""
-    rssi = any_bytes(20, max(graph.window_steps, 5 if graph.window_steps == 1 else 0), len(graph.access_points), seed)
+    """Records of 20 windows (of single steps: of 5 together) of any bytes, and the reference's answers."""
+    steps = graph.window_steps if graph.window_steps > 1 else 5
+    rssi = any_bytes(20, steps, len(graph.access_points), seed)
     scores = Reference(graph, check=True).run(rssi)
     assert len(np.unique(scores)) > 3, "a test on constants would prove nothing"
     return records(rssi), answers(scores)
@@ -51,13 +52,14 @@ def differs(graph: Graph, seed: int, tier: Tier, board: Board, folder: Path) -> 
 
 
 class Maker:
-    """Tensors and operators of a graph in the making. `x`: int16 numbers straight from a table of the sample's
-    bytes; of a window's steps where `rows` is above 1.
+    """Tensors and operators of a graph in the making. `x`: int16 numbers straight from a table of the
+    sample's bytes; of a window's steps where `rows` is above 1.
     """
 
     def __init__(self, seed: int, size: int, limit: int = 32767, rows: int = 1) -> None:
         self.rng = np.random.default_rng(seed)
-        self.rows, self.tensors, self.operators = rows, [Tensor("sample", size, 8, 127, 1.0)], list[Operator]()
+        self.rows, self.tensors = rows, [Tensor("sample", size, 8, 127, 1.0)]
+        self.operators: list[Operator] = []
         table = self.rng.integers(-limit, limit + 1, 256)
         if seed % 3 == 0:  # all of them small
             table >>= 12
@@ -87,7 +89,8 @@ class Maker:
             self.tensors.append(Tensor("sums", made.size, 16, 32767, made.scale))
             self.operators.append(MeanRows("sum", y, "sums", *factor(1.0, "m")))
             y = "sums"
-        names = [tuple(f"{word}{i}" for i in range(n)) for word, n in (("ap", self.tensors[0].size), ("k", made.size))]
+        sizes = (("ap", self.tensors[0].size), ("k", made.size))
+        names = [tuple(f"{word}{i}" for i in range(n)) for word, n in sizes]
         parts = tuple(self.tensors), tuple(self.operators), y
         return Graph("test", "H1L1", names[0], names[1], self.rows, 0.2, "reset", *parts).check()
 
@@ -148,11 +151,12 @@ def layer_norm_graph(seed: int) -> Graph:
     to = Maker(seed, size, rows=int(rng.integers(1, 8)))
     to.tensor("y", size)
     gain_shift = int(rng.integers(8, 16))
+    most = 2 ** (gain_shift + 14)
     to.operators.append(
         LayerNorm(
             "norm", "x", "y", int(rng.choice([16, 500, 2**39])), int(rng.integers(-2, 11)),
             *factor(1 / size, "m"), rng.integers(-16383, 16384, size).astype(np.int16),
-            rng.integers(-(2 ** (gain_shift + 14)), 2 ** (gain_shift + 14), size).astype(np.int32), gain_shift,
+            rng.integers(-most, most, size).astype(np.int32), gain_shift,
         )
     )  # fmt: skip
     return to.graph("y")

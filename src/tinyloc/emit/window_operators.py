@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tinyloc.emit.write import Writer
 
 WIDEST = (2**16 - 4) // 7
-"""Of the rows of an attention: the places of a column's numbers in eight rows have 16 bits in the vector kernel."""
+"""Numbers in a row of an attention: in the vector kernel the places of eight rows have 16 bits."""
 
 
 @emit_operator.register(Collect)

@@ -1,7 +1,7 @@
 """Each fast kernel by itself, shapes and numbers from a seed, on the chip it is for, against the reference.
 
-The scan has graphs in test_step_operators.py; more seeds are in tests/proofs/test_kernels_many_shapes.py, and the
-DSP kernels on a Cortex-M4 in test_window_operators.py too.
+The scan has graphs in test_step_operators.py, DSP kernels in test_window_operators.py; more seeds are in
+tests/proofs/test_kernels_many_shapes.py.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Forty shapes of each fast kernel: DSP on a Cortex-M4F, MVE on a Cortex-M55; the plain loops on this computer."""
+"""Forty shapes of each fast kernel: DSP on a Cortex-M4F, MVE on a Cortex-M55; plain loops on the host."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -44,9 +44,11 @@ bench: setup
 	$(BIN)/python bench/streaming.py
 	$(BIN)/python bench/targets.py
 	$(BIN)/python bench/avr.py
+	$(BIN)/python bench/rp2040.py
 	$(BIN)/python bench/kernels.py
 	$(BIN)/python bench/everywhere.py
 	$(BIN)/python bench/float32.py
+	$(BIN)/python bench/unknown.py
 	$(BIN)/python bench/peers.py
 
 # each ten minutes; atheris leads the loader's fuzzer by what its bytes reach, and is not needed elsewhere

@@ -1,13 +1,15 @@
 """The model of cycles against an independent emulator that counts them: a Cortex-M0+ in rp2040js.
 
-Needs node and rp2040js (`npm install --prefix FOLDER rp2040js`, then `NODE_PATH=FOLDER/node_modules`). The
-same ELF runs in both; what is compared is the model's code alone. Neither is silicon.
+Needs node and rp2040js (`npm install --prefix FOLDER rp2040js`, then `NODE_PATH=FOLDER/node_modules`), and
+says so where they are missing. The same ELF runs in both; what is compared is the model's code alone. Neither
+is silicon.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,12 +25,24 @@ from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference, answers
 
 
+def missing() -> str:
+    """Why rp2040js cannot run here, or nothing."""
+    if shutil.which("node") is None:
+        return "node is not on the PATH"
+    asked = subprocess.run(["node", "-e", "require('rp2040js')"], capture_output=True, check=False)
+    return "" if asked.returncode == 0 else "node does not find rp2040js"
+
+
 def main() -> None:
     """Both, side by side; different answers are an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="mamba-h8l1,statnet")
     parser.add_argument("--windows", type=int, default=5)
     given = parser.parse_args()
+    reason = missing()
+    if reason:
+        print(f"rp2040js: not compared, {reason} (see the head of {Path(__file__).name})")
+        return
     board = find_board("cortex-m0+")
     tier = find_tier("reference", board.cpu)
     for name in given.models.split(","):

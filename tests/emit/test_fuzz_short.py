@@ -84,6 +84,14 @@ def test_a_step_without_a_length_is_refused(seconds: float) -> None:
         storage.from_bytes(fuzz_mutants.signed(about, body))
 
 
+@pytest.mark.parametrize("shape", [[-1], [2, -3], [3, 2**63], [2**40]])
+def test_an_array_of_an_impossible_shape_is_refused(shape: list[int]) -> None:
+    about, body = fuzz_mutants.parts(storage.to_bytes(graphs()["mlp"]))
+    about["arrays"][0]["shape"] = shape
+    with pytest.raises(ModelFileError, match="array of shape"):
+        storage.from_bytes(fuzz_mutants.signed(about, body))
+
+
 @needs_clang
 @pytest.mark.parametrize("name", ["mamba", "statnet-streams"])
 def test_any_calls_of_a_model_are_clean_for_a_moment(name: str, tmp_path: Path) -> None:

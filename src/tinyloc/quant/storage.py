@@ -20,6 +20,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -121,7 +122,9 @@ def _graph(about: dict[str, Any], body: bytes) -> Graph:
         if entry["type"] not in _TYPES:
             raise ValueError(f"array type {entry['type']!r}")
         kind, shape = np.dtype(entry["type"]), tuple(int(length) for length in entry["shape"])
-        count = int(np.prod(shape, dtype=np.int64))
+        count = math.prod(shape)
+        if min(shape, default=0) < 0 or count * kind.itemsize > len(body) - offset:
+            raise ValueError(f"an array of shape {list(shape)}")
         flat = np.frombuffer(body, kind.newbyteorder("<"), count, offset)
         arrays.append(flat.astype(kind).reshape(shape))
         offset += count * kind.itemsize

@@ -36,7 +36,7 @@ test: lint
 	$(BIN)/pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n auto --dist loadfile
 
 bench: setup
 	$(BIN)/python bench/scan.py

@@ -123,10 +123,8 @@ def ours(count: int) -> list[tuple[str, ...]]:
 
 def show(rows: list[Row], measured: list[tuple[str, ...]]) -> None:
     """Two tables: what was measured now, and what is quoted, our own rows of it measured."""
-    console, table = (
-        Console(width=170, highlight=False),
-        Table(title="Measured now; tfm1 on a simulated house", title_justify="left"),
-    )
+    console = Console(width=170, highlight=False)
+    table = Table(title="Measured now; tfm1 on a simulated house", title_justify="left")
     for column in ("model", "tool", "flash, B", "RAM, B", "instructions a window", "same label", "note"):
         table.add_column(column, justify="right" if "," in column or "instr" in column else "left")
     for row in rows:

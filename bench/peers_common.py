@@ -96,10 +96,8 @@ def install() -> None:
 
 def fetch(peer: str) -> None:
     """Download a peer's packages into build/peers, once, and install them."""
-    pip, folder = (
-        [str(python()), "-m", "pip", "--quiet", "--disable-pip-version-check"],
-        HOME / "wheels" / peer,
-    )
+    pip = [str(python()), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    folder = HOME / "wheels" / peer
     done, asked = folder / "done", "\n".join(PACKAGES[peer])
     if not (done.exists() and done.read_text() == asked):
         shutil.rmtree(folder, ignore_errors=True)

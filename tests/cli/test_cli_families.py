@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tinyloc.cli import main
+from tinyloc.pipeline import stages
+from tinyloc.pipeline.integers import integers
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -56,8 +59,15 @@ def test_a_family_goes_the_whole_way(
 
 
 def test_a_model_is_taught_and_trained_as_integers(
-    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    picked = []
+
+    def noted(*given: Any, pick: bool = True, **more: Any) -> Any:
+        picked.append(pick)
+        return integers(*given, pick=pick, **more)
+
+    monkeypatch.setattr(stages, "integers", noted)
     words = ["run", "--data", recording, "--out", tmp_path / "run", "--hidden", "4", "--train-steps", "25"]
     words += ["--scaling", "minmax", "--tune", "offset=0.2", "--tier", "pip", "--with", "hop=5"]
     words += ["--teacher", "mamba H6L1", "--teacher", "forest", "--teaching", "soft", "--tau", "2"]
@@ -66,6 +76,7 @@ def test_a_model_is_taught_and_trained_as_integers(
     assert code == 0, err
     assert "taught by mamba H6L1, forest (soft)" in err
     assert "trained as integers for 5 steps" in err
+    assert picked == [False, False]  # what validation judges is made as what is kept, which picks nothing
     kept = sorted((tmp_path / "run" / "teachers").iterdir())
     assert len(kept) == 2  # before and after the refit; a forest is grown anew each time
     code, _, err = call(capsys, *words)

@@ -68,7 +68,7 @@ TINYLOC_FOURS(fours_8, int8_t, vldrbq_s32, vstrbq_s32, vldrbq_gather_offset_s32,
 #define TINYLOC_FOUR_CHANNELS(fours)
 #endif
 
-#define TINYLOC_CONV(name, value_t, four_taps, fours)                                                                 \
+#define TINYLOC_CONV(name, value_t, four_taps, fours)                                                          \
     void name(TINYLOC_FLASH tinyloc_conv *op, value_t *past, const value_t *x, value_t *y)                     \
     {                                                                                                          \
         TINYLOC_FLASH int8_t *weight = op->weight;                                                             \

@@ -14,7 +14,7 @@
             for (const int8_t *x_i = x, *end = x + inputs; x_i != end;) {                                      \
                 sum += (int32_t)*weight++ * *x_i++;                                                            \
             }                                                                                                  \
-            y[o] = (y_t)tinyloc_requantise_row(sum, op->multiplier[o], op->factor);                   \
+            y[o] = (y_t)tinyloc_requantise_row(sum, op->multiplier[o], op->factor);                            \
         }                                                                                                      \
     }
 

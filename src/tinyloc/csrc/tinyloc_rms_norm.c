@@ -41,7 +41,7 @@ int32_t tinyloc_inverse_root(uint64_t total, uint8_t *e)
         }                                                                                                      \
     }
 #else
-#define TINYLOC_RMS_NORM(name, y_t, store)                                                                         \
+#define TINYLOC_RMS_NORM(name, y_t, store)                                                                     \
     void name(TINYLOC_FLASH tinyloc_rms_norm *op, const int16_t *x, y_t *y)                                    \
     {                                                                                                          \
         uint64_t total = op->epsilon;                                                                          \

@@ -31,7 +31,9 @@ BoardName = Annotated[str, typer.Option("--board", help="The microcontroller, e.
 Ram = Annotated[str | None, typer.Option(help="RAM that the model may use, e.g. 32K [all of the board's].")]
 Flash = Annotated[str | None, typer.Option(help="Flash that the model may use [all of the board's].")]
 TierName = Annotated[str, typer.Option("--tier", help="pip, reference, or all that are there.")]
-Family = Annotated[str, typer.Option("--family", help="mamba, mdcsa, transformer, statnet, mlp or forest.")]
+Family = Annotated[
+    str, typer.Option("--family", help="mamba, mdcsa, transformer, statnet, mlp, forest or ensemble.")
+]
 Tune = Annotated[
     list[str] | None,
     typer.Option("--tune", metavar="NAME=VALUE", help="Any other option of training (`train --help`)."),
@@ -40,6 +42,10 @@ Hidden = Annotated[int, typer.Option(help="Width H of the model.")]
 Trees = Annotated[int, typer.Option(help="Trees of a forest, 1 to 1,000.")]
 Leaves = Annotated[int, typer.Option(help="Most leaves of each of its trees, 2 to 256.")]
 Layers = Annotated[int, typer.Option(help="Layers L of the model.")]
+Members = Annotated[
+    str | None,
+    typer.Option(help='Who answers together in an ensemble: "3 mamba H8L1 + statnet H32 + forest 10x64".'),
+]
 Scaling = Annotated[str, typer.Option(help="auto (chosen on validation), minmax, zscore or power.")]
 State = Annotated[str, typer.Option(help="reset (each window afresh) or carried (runs on).")]
 Steps = Annotated[int, typer.Option("--train-steps", help="Updates of each training [0: by the data].")]
@@ -143,6 +149,16 @@ def _number(text: str, value: str) -> float:
 def run_folder_of(out: Path | None, data: str) -> Path:
     """The run folder: --out, else below runs/ by the data's name."""
     return out or Path("runs") / (Path(data).stem if "." in data else data.replace(":", "-"))
+
+
+def members_of(words: str | None) -> Any:
+    """The members of --members. Raises UsageError."""
+    from tinyloc.learn.members import members_known, read_members
+
+    found = () if words is None else read_members(words)
+    if found is None:
+        raise UsageError(f"--members {words}: expected {members_known()}")
+    return found
 
 
 def choice(name: str, value: str, known: tuple[str, ...]) -> str:

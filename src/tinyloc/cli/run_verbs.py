@@ -22,6 +22,7 @@ from tinyloc.cli.options import (
     Hidden,
     Layers,
     Leaves,
+    Members,
     Out,
     PrecisionName,
     QatSteps,
@@ -48,6 +49,7 @@ from tinyloc.cli.options import (
     end,
     lesson_of,
     limits_of,
+    members_of,
     precision_of,
     qat_steps_of,
     run_folder_of,
@@ -73,6 +75,7 @@ def run(
     layers: Layers = 1,
     trees: Trees = 10,
     leaves: Leaves = 64,
+    members: Members = None,
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
     weight_bits: WeightBitsNumber = 8,
@@ -133,6 +136,7 @@ def run(
         {
             "family": family, "hidden": hidden, "layers": layers, "trees": trees, "leaves": leaves,
             "scaling": scaling, "state": state, "steps": train_steps, "restarts": restarts, "seed": seed,
+            "members": members_of(members),
         },
         tune,
     )  # fmt: skip
@@ -150,6 +154,7 @@ def train(
     layers: Layers = 1,
     trees: Trees = 10,
     leaves: Leaves = 64,
+    members: Members = None,
     scaling: Scaling = "auto",
     state: State = "reset",
     train_steps: Steps = 0,
@@ -181,6 +186,7 @@ def train(
         {
             "family": family, "hidden": hidden, "layers": layers, "trees": trees, "leaves": leaves,
             "scaling": scaling, "state": state, "steps": train_steps, "restarts": restarts, "seed": seed,
+            "members": members_of(members),
         },
         tune,
     )  # fmt: skip
@@ -307,13 +313,16 @@ def report(folder: Folder) -> None:
 
 @app.command(epilog="Example: tinyloc model mdcsa --hidden 16 --access-points 11 --rooms 9")
 def model(
-    family: Annotated[str, typer.Argument(help="mamba, mdcsa, transformer, statnet, mlp or forest.")],
+    family: Annotated[
+        str, typer.Argument(help="mamba, mdcsa, transformer, statnet, mlp, forest or ensemble.")
+    ],
     access_points: Annotated[int, typer.Option(help="Access points P.")],
     rooms: Annotated[int, typer.Option(help="Rooms K.")],
     hidden: Hidden = 8,
     layers: Layers = 1,
     trees: Trees = 10,
     leaves: Leaves = 64,
+    members: Members = None,
     steps: Annotated[int, typer.Option(help="Steps T of a window (transformer).")] = 20,
     json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
 ) -> None:
@@ -324,15 +333,25 @@ def model(
     """
     from json import dumps
 
-    from tinyloc.models.config import CONFIGS, describe
+    from tinyloc.models.config import CONFIGS, EnsembleConfig, describe
 
-    kind: Any = CONFIGS[choice("family", family, tuple(CONFIGS))]
-    known = {field.name for field in dataclasses.fields(kind)}
-    given = {
-        "access_points": access_points, "rooms": rooms, "hidden": hidden, "layers": layers, "steps": steps,
-        "trees": trees, "leaves": leaves, "crf": True,
-    }  # fmt: skip
-    facts = describe(kind(**{name: value for name, value in given.items() if name in known}))
+    choice("family", family, tuple(CONFIGS))
+    together = members_of(members)
+    if bool(together) != (family == EnsembleConfig.family):
+        raise UsageError("--members: expected with the family ensemble, and only there")
+
+    def config(family: str, **shape: int) -> Any:
+        kind: Any = CONFIGS[family]
+        known = {field.name for field in dataclasses.fields(kind)}
+        given = {"access_points": access_points, "rooms": rooms, "steps": steps, "crf": not together, **shape}
+        return kind(**{name: value for name, value in given.items() if name in known})
+
+    if together:
+        shapes = tuple(config(**vars(one)) for one in together)
+        shape = EnsembleConfig(access_points, rooms, shapes, ("minmax",) * len(shapes))
+    else:
+        shape = config(family, hidden=hidden, layers=layers, trees=trees, leaves=leaves)
+    facts = describe(shape)
     if json:
         print(dumps(facts))
         return

@@ -11,7 +11,6 @@ of all seeds. `distil.py` has the equations.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import UsageError
+from tinyloc.learn.members import read_size
 from tinyloc.learn.options import Distil, Teaching, TrainOptions
 from tinyloc.models.config import CONFIGS, is_network
 
@@ -62,12 +62,6 @@ class Teacher:
 
         kinds: dict[str, Callable[..., Any]] = {"forest": teachers.forest, "boosting": teachers.boosting}
         return kinds[self.family](windows, seed=TEACHER_SEED)
-
-
-def read_size(text: str) -> tuple[int, int] | None:
-    """Width and layers of a size such as "H8L1" or "H8" (1 layer); None where it is none."""
-    found = re.fullmatch(r"H([1-9]\d{0,3})(?:L([1-9]\d?))?", text)
-    return None if found is None else (int(found[1]), int(found[2] or 1))
 
 
 def read_teacher(text: str) -> Teacher | None:

@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
+from tinyloc.learn.members import Member, members_known
 from tinyloc.models.checkpoint import State
 from tinyloc.models.config import (
     CONFIGS,
+    MOST_MEMBERS,
     Config,
+    EnsembleConfig,
     ForestConfig,
     MambaConfig,
     MdcsaConfig,
@@ -22,6 +25,7 @@ from tinyloc.models.config import (
     StatnetConfig,
     TransformerConfig,
     carries_no_state,
+    is_network,
     no_network,
     no_statistics,
     remembers_for_ever,
@@ -83,11 +87,13 @@ class Distil:
 
 RATES: Final = {
     "mamba": 1e-2, "mdcsa": 1e-2, "transformer": 3e-3, "statnet": 1e-2, "mlp": 1e-2, "forest": 1.0,
+    "ensemble": 1.0,
 }  # fmt: skip
-"""Each family's rate of AdamW, where nothing else is asked."""
+"""Each family's rate of AdamW, where nothing else is asked; an ensemble's members have their own."""
 
 DROPOUTS: Final = {
     "mamba": 0.0, "mdcsa": 0.3, "transformer": 0.1, "statnet": 0.0, "mlp": 0.0, "forest": 0.0,
+    "ensemble": 0.0,
 }  # fmt: skip
 """Each family's dropout, where nothing else is asked."""
 
@@ -99,6 +105,9 @@ SPARSE_EPOCHS: Final = 40
 SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
 SPARSE_CLASS_WEIGHTS: Final = 0.5
+STATNET_CLASS_WEIGHTS: Final = 1.0
+MEMBER_SEEDS: Final = 1000
+"""Between the seeds of an ensemble's members of one shape: beyond those that a study repeats itself with."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +120,8 @@ class TrainOptions:
     `steps` updates of each trial, `batch` windows each (0: chosen by the windows). AdamW at `rate` (None: the
     family's), warmed up over the share `warmup` of the steps, then along a cosine to 0; `weight_decay`;
     gradients clipped to the norm `clip`; `dropout` 0 to below 1 (None: the family's). `class_weights`: 0
-    counts windows alike, 1 counts rooms alike, between is between (None: by the windows, 0.5 where they are
-    sparse and there is no CRF, else 0); a teacher's rooms count so too. `loss`: at
+    counts windows alike, 1 counts rooms alike, between is between (None: 0.5 where windows are sparse, else 1
+    for the statistics network and 0 for the others; 0 with a CRF); a teacher's rooms count so too. `loss`: at
     "all" annotated steps or at the "last" one. `scaling`: one kind, or "auto": candidates by the windows,
     each `restarts` times, and validation macro-F1 decides. `evaluations`: how often a trial is validated on
     its way; the best of them is kept; `patience`: a trial ends after so many without a better one (0: never).
@@ -127,7 +136,8 @@ class TrainOptions:
     `statistics`: beside each sample the model reads what its window has said so far, the running maximum and
     mean of each access point (`running.py`), made after the augmentation; for a state "reset" alone.
     A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
-    `least_heard` alone.
+    `least_heard` alone. An "ensemble" has `members`, each trained as these options say, but for its shape and
+    its seed (`member_options`).
     """
 
     hidden: int = 8
@@ -164,6 +174,7 @@ class TrainOptions:
     leaves: int = ForestConfig.leaves
     least_heard: float = 0.0
     statistics: bool = False
+    members: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (
@@ -193,13 +204,14 @@ class TrainOptions:
         for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        self._check_ensemble()
         if self.state == "carried" and not CONFIGS[self.family].stepwise:
             raise carries_no_state(self.family)
         if self.crf and not CONFIGS[self.family].per_step:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:
             raise UsageError("a CRF weighs whole sequences: class weights do not go with it")
-        if self.distil is not None and self.family == ForestConfig.family:
+        if self.distil is not None and not is_network(self.family):
             raise no_network(self.family, "it cannot be taught by another model")
         if self.accelerometer and self.family != MdcsaConfig.family:
             raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
@@ -207,6 +219,35 @@ class TrainOptions:
             raise no_statistics(self.family)
         if self.statistics and self.state == "carried":
             raise remembers_for_ever()
+
+    def _check_ensemble(self) -> None:
+        """Raise UsageError unless an ensemble has members, it alone, and they can be trained so."""
+        whole = self.family == EnsembleConfig.family
+        if whole != bool(self.members):
+            raise UsageError(
+                "an ensemble needs members" if whole else f"the family {self.family!r} has no members",
+                hint=f"Members are {members_known()}.",
+            )
+        if not whole:
+            return
+        if not 2 <= len(self.members) <= MOST_MEMBERS:
+            raise UsageError(f"an ensemble has 2 to {MOST_MEMBERS} members, not {len(self.members)}")
+        if self.state == "carried":
+            raise UsageError(
+                "the members of an ensemble answer for the same windows: its state is not carried",
+                hint="Use the state 'reset', or one model of the family 'mamba'.",
+            )
+        self.member_options()  # each refuses what it cannot be
+
+    def member_options(self) -> tuple[TrainOptions, ...]:
+        """How each member of an ensemble is trained. Where several have one shape, the first has the seed
+        of the ensemble, and each further one a seed that is `MEMBER_SEEDS` larger.
+        """
+        found: list[TrainOptions] = []
+        for i, member in enumerate(self.members):
+            seed = self.seed + MEMBER_SEEDS * self.members[:i].count(member)
+            found.append(dataclasses.replace(self, **dataclasses.asdict(member), members=(), seed=seed))
+        return tuple(found)
 
 
 def read(options: TrainOptions, train: Windows) -> tuple[str, ...]:
@@ -244,17 +285,21 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     dropout = DROPOUTS[options.family] if options.dropout is None else options.dropout
     weights = options.class_weights
     if weights is None:
-        weights = SPARSE_CLASS_WEIGHTS if sparse and not options.crf else 0.0
+        usual = STATNET_CLASS_WEIGHTS if options.family == StatnetConfig.family else 0.0
+        weights = 0.0 if options.crf else SPARSE_CLASS_WEIGHTS if sparse else usual
     return dataclasses.replace(
         options, steps=steps, batch=batch, rate=rate, dropout=dropout, class_weights=weights
     )
 
 
 def facts(options: TrainOptions) -> dict[str, Any]:
-    """All options, for the names of what is kept: `statistics` only where it is on and `past_steps` only
-    where a state is carried, so that what was kept before there were such options is found.
+    """All options, for the names of what is kept: `statistics` only where it is on, `past_steps` only where a
+    state is carried and `members` only where there are any, so that what was kept before there were such
+    options is found.
     """
     fields = dataclasses.asdict(options)
+    if not options.members:
+        del fields["members"]
     if not options.statistics:
         del fields["statistics"]
     if options.state != "carried":
@@ -288,6 +333,10 @@ def record(options: TrainOptions) -> dict[str, Any]:
 def model_config(options: TrainOptions, train: Windows) -> Config:
     """The shape of the model that training with these options on these windows yields. Raises UsageError."""
     points, rooms = len(train.access_points), len(train.rooms)
+    if options.family == EnsembleConfig.family:
+        members = tuple(model_config(own, train) for own in options.member_options())
+        kinds = tuple(candidates(own, train)[0].scaling for own in options.member_options())
+        return EnsembleConfig(points, rooms, members, kinds)  # type: ignore[arg-type]
     if options.statistics and train.steps == 1:
         raise UsageError(
             "a window of one sample has no maximum and no mean beside the sample itself",

@@ -10,10 +10,10 @@ import torch
 
 from tinyloc.data.windows import Windows
 from tinyloc.learn.streams import streams
-from tinyloc.models import families, forest
+from tinyloc.models import ensemble, families, forest
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint, State
-from tinyloc.models.config import ForestConfig, carries_no_state
+from tinyloc.models.config import EnsembleConfig, ForestConfig, carries_no_state
 from tinyloc.models.scaling import InputScaling
 
 BATCH: Final = 512
@@ -21,7 +21,7 @@ BATCH: Final = 512
 
 def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]:
     """The logits [W, K] float32 at the last step of every window; with a CRF, the rooms' best path scores;
-    of a forest, its trees' votes.
+    of a forest, its trees' votes; of an ensemble, what its members say together.
 
     The best room is the answer: with a CRF, the last one on Viterbi's path. The windows may have further
     access points, which the model does not read.
@@ -33,6 +33,9 @@ def predict(checkpoint: Checkpoint, windows: Windows) -> npt.NDArray[np.float32]
     if isinstance(checkpoint.config, ForestConfig):
         found = forest.votes(checkpoint.weights, forest.features(windows.rssi), checkpoint.config.rooms)
         return found.astype(np.float32)
+    if isinstance(checkpoint.config, EnsembleConfig):
+        said = [predict(member, windows) for member in ensemble.members(checkpoint)]
+        return ensemble.together(said, checkpoint.weights["shares"])
     model = families.from_weights(checkpoint.config, checkpoint.weights)
     return answers(model, checkpoint.scaling, checkpoint.state, windows)
 

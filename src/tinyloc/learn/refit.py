@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import WindowSets, merged
-from tinyloc.learn import forest
+from tinyloc.learn import ensemble, forest
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.train import Progress, train
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig
+from tinyloc.models.config import EnsembleConfig, ForestConfig
 
 
 def decided(options: TrainOptions, chosen: Checkpoint) -> TrainOptions:
@@ -57,6 +57,12 @@ def refit(
     It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen. `targets`:
     a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
     """
+    if isinstance(chosen.config, EnsembleConfig):
+
+        def again(some: WindowSets, own: TrainOptions, member: Checkpoint) -> Checkpoint:
+            return refit(some, own, member, progress=progress)
+
+        return ensemble.refit(sets, options, chosen, again)
     if isinstance(chosen.config, ForestConfig):
         return forest.regrow(sets.only(chosen.access_points), options, chosen)
     model = train(

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
-from tinyloc.learn import distil, forest
+from tinyloc.learn import distil, ensemble, forest
 from tinyloc.learn import state as saved
 from tinyloc.learn.augment import augment
 from tinyloc.learn.options import (
@@ -47,7 +47,7 @@ from tinyloc.learn.streams import chunks
 from tinyloc.models import families
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig, reads_statistics
+from tinyloc.models.config import EnsembleConfig, ForestConfig, reads_statistics
 from tinyloc.models.scaling import InputScaling, Kind
 
 
@@ -88,11 +88,14 @@ def train(
     goes on from there. Raises TrainingError when training diverges, cannot start, or is resumed with other
     data or options.
     """
-    options = resolve(options or TrainOptions(), sets.train)
+    asked = options or TrainOptions()
+    options = resolve(asked, sets.train)
     if not len(sets.train) or not len(sets.validation):
         raise TrainingError("training needs at least one window to train on and one to validate on")
     if len(np.unique(sets.train.room)) < 2:
         raise TrainingError("training needs at least two rooms", hint="Record a second room.")
+    if options.family == EnsembleConfig.family:
+        return ensemble.train(sets, asked, lambda some, own: train(some, own, progress=progress))
     if options.family == ForestConfig.family:
         return _forest(sets.only(read(options, sets.train)), options, progress)
     mark = saved.fingerprint(sets, options, targets)

@@ -25,6 +25,7 @@ from tinyloc.models import forest
 from tinyloc.models.config import (
     CONFIGS,
     Config,
+    EnsembleConfig,
     ForestConfig,
     TransformerConfig,
     carries_no_state,
@@ -98,6 +99,12 @@ class Checkpoint:
             raise UsageError("the transformer's positions are not as many as the windows' steps")
         if isinstance(config, ForestConfig):
             forest.check(config, self.weights, self.window_steps)
+        if isinstance(config, EnsembleConfig):
+            from tinyloc.models import ensemble
+
+            if not (self.weights["shares"] > 0).all():
+                raise UsageError("an ensemble's shares are above 0")
+            ensemble.members(self)  # each is checked as a model of its own
 
     @property
     def family(self) -> str:

@@ -24,6 +24,8 @@ Shapes = dict[str, tuple[int, ...]]
 MOST_TREES: Final = 1000
 MOST_LEAVES: Final = 256
 """Leaves of one tree: its inner nodes are then counted in a byte."""
+MOST_MEMBERS: Final = 16
+"""Models that may answer together."""
 
 
 @dataclass(frozen=True)
@@ -305,12 +307,72 @@ class ForestConfig:
         }
 
 
-Config = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig | MlpConfig | ForestConfig
+Single = MambaConfig | MdcsaConfig | TransformerConfig | StatnetConfig | MlpConfig | ForestConfig
+"""One model."""
 
-CONFIGS: Final[Mapping[str, type[Config]]] = {
+SINGLES: Final[Mapping[str, type[Single]]] = {
     config.family: config
     for config in (MambaConfig, MdcsaConfig, TransformerConfig, StatnetConfig, MlpConfig, ForestConfig)
 }
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Several models that answer together: their scores are weighed and added (`ensemble.py`).
+
+    `access_points` P, `rooms` K as in each of its `members`, 2 to 16 models of any other family without a CRF
+    and without an accelerometer; `scalings`: the kind of each member's input scaling (`scaling.py`). Members
+    may be given as a file has them: tables with a `family` and its fields.
+    """
+
+    family: ClassVar[str] = "ensemble"
+    stepwise: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+
+    access_points: int
+    rooms: int
+    members: tuple[Single, ...]
+    scalings: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        members = tuple(_member(one) for one in self.members)
+        object.__setattr__(self, "members", members)
+        object.__setattr__(self, "scalings", tuple(self.scalings))
+        if not 2 <= len(members) <= MOST_MEMBERS or len(self.scalings) != len(members):
+            raise UsageError(
+                f"an ensemble has 2 to {MOST_MEMBERS} members, each with a scaling, not {len(members)} with "
+                f"{len(self.scalings)}"
+            )
+        for one in members:
+            if (one.access_points, one.rooms) != (self.access_points, self.rooms):
+                raise UsageError("the members of an ensemble hear the same access points in the same rooms")
+            if getattr(one, "crf", False) or getattr(one, "accelerometer", False):
+                raise UsageError(
+                    f"a member of an ensemble ({one.family} {one.name}) has no CRF and no accelerometer"
+                )
+
+    @property
+    def name(self) -> str:
+        """Its members, equal ones counted: "3 mamba H8L1 + statnet H32"."""
+        names = [f"{one.family} {one.name}" for one in self.members]
+        counted = {name: names.count(name) for name in names}
+        return " + ".join(name if many == 1 else f"{many} {name}" for name, many in counted.items())
+
+    def weight_shapes(self) -> Shapes:
+        """Every array's name and shape: how much each member's scores count, then member by member its
+        weights and its input scaling.
+        """
+        shapes: Shapes = {"shares": (len(self.members),)}
+        for i, one in enumerate(self.members):
+            wide = columns(self.access_points, reads_statistics(one))
+            scaling = {"scaling.table": (256,), "scaling.offset": (wide,), "scaling.gain": (wide,)}
+            shapes |= _under(f"members.{i}", one.weight_shapes() | scaling)
+        return shapes
+
+
+Config = Single | EnsembleConfig
+
+CONFIGS: Final[Mapping[str, type[Config]]] = {**SINGLES, EnsembleConfig.family: EnsembleConfig}
 """Every family of models, by name."""
 
 _FITTED: Final = {"offset", "gain", "left", "inner"}
@@ -320,25 +382,35 @@ parameters."""
 
 def is_network(family: str) -> bool:
     """Whether a family has a floating-point network, with gradients, under its integers."""
-    return family != ForestConfig.family
+    return family not in (ForestConfig.family, EnsembleConfig.family)
 
 
 def no_network(family: str, what: str) -> UsageError:
     """The error for what only a network can have done to it."""
     return UsageError(
         f"the family {family!r} is no network in floating point: {what}",
-        hint="It is trained as it is and runs in whole numbers; any other family can.",
+        hint=f"Take one of {', '.join(name for name in CONFIGS if is_network(name))}.",
     )
 
 
 def facts(config: Config) -> dict[str, Any]:
     """The fields for a file; a CRF and running statistics are named only where there are any."""
+    if isinstance(config, EnsembleConfig):
+        members = [{"family": one.family, **facts(one)} for one in config.members]
+        return {
+            "access_points": config.access_points,
+            "rooms": config.rooms,
+            "members": members,
+            "scalings": list(config.scalings),
+        }
     fields = dataclasses.asdict(config)
     return {name: value for name, value in fields.items() if name not in ("crf", "statistics") or value}
 
 
 def parameters(config: Config) -> int:
     """How many weights a model of this shape learns, its CRF included where it has one."""
+    if isinstance(config, EnsembleConfig):
+        return sum(parameters(one) for one in config.members)
     return sum(math.prod(size) for name, size in config.weight_shapes().items() if name not in _FITTED)
 
 
@@ -362,7 +434,7 @@ def describe(config: Config) -> dict[str, Any]:
     """JSON-able facts about a shape: `family`, `size`, the config's fields, `parameters` and, None where the
     paper has no such family, `parameters_paper`.
     """
-    fields = dataclasses.asdict(config)
+    fields = facts(config) if isinstance(config, EnsembleConfig) else dataclasses.asdict(config)
     return {
         "family": config.family,
         "size": config.name,
@@ -379,7 +451,7 @@ def reads_motion(config: Config) -> bool:
 
 def reads_statistics(config: Config) -> bool:
     """Whether a model of this shape reads running statistics beside the samples: 3 P numbers a step."""
-    return not isinstance(config, StatnetConfig | ForestConfig) and config.statistics
+    return not isinstance(config, StatnetConfig | ForestConfig | EnsembleConfig) and config.statistics
 
 
 def no_statistics(family: str) -> UsageError:
@@ -406,7 +478,18 @@ def carries_no_state(family: str) -> UsageError:
     )
 
 
-def _check(config: Config, who: str) -> None:
+def _member(value: Single | Mapping[str, Any]) -> Single:
+    """A member of an ensemble, or what a file says of it."""
+    if not isinstance(value, Mapping):
+        return value
+    fields = dict(value)
+    family = SINGLES.get(str(fields.pop("family", None)))
+    if family is None:
+        raise UsageError(f"a member of an ensemble is one of {', '.join(SINGLES)}")
+    return family(**fields)
+
+
+def _check(config: Single, who: str) -> None:
     """Raise UsageError unless every field is a whole number of at least 1, or a bool where that is asked."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

@@ -42,6 +42,9 @@ mlp (L layers)
 forest (no network: `forest.py` runs it; whole numbers, kept as float32)
     feature, threshold, left [N], inner [trees], room [N + trees]
 
+ensemble (no network of its own: `ensemble.py` adds its members' scores)
+    shares [members]; for member i, under `members.i.`: its own weights, scaling.{table, offset, gain}
+
 with a CRF (mamba, mdcsa)
     crf.transitions [K, K] from, to; crf.start [K]; crf.end [K]
 """
@@ -58,6 +61,7 @@ from tinyloc.errors import UsageError
 from tinyloc.models.base import RoomModel
 from tinyloc.models.config import (
     Config,
+    EnsembleConfig,
     ForestConfig,
     MdcsaConfig,
     MlpConfig,
@@ -83,7 +87,7 @@ def build(config: Config, dropout: float = 0.0) -> RoomModel:
 
     Raises UsageError where dropout is asked of a family that has none, and for a forest.
     """
-    if isinstance(config, ForestConfig):
+    if isinstance(config, ForestConfig | EnsembleConfig):
         raise no_network(config.family, "it has no gradient, no compressed form and nothing to teach with")
     if isinstance(config, MdcsaConfig):
         return Mdcsa(config, dropout)

@@ -22,9 +22,9 @@ from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError, UsageError
 from tinyloc.judge.budget import Candidate, Fit, kilobytes, over_budget, what_fits
 from tinyloc.learn.options import TrainOptions, is_sparse, model_config, read
-from tinyloc.models import forest
+from tinyloc.models import ensemble, forest
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, ForestConfig, reads_motion, reads_statistics
+from tinyloc.models.config import Config, EnsembleConfig, ForestConfig, reads_motion, reads_statistics
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
@@ -52,6 +52,10 @@ class Limits:
 def random_model(config: Config, sets: WindowSets, seed: int = 0) -> Checkpoint:
     """A checkpoint of that shape for those windows, with small random weights, or random trees."""
     train, rng = sets.train, np.random.default_rng(seed)
+    if isinstance(config, EnsembleConfig):
+        members = [random_model(one, sets, seed + i) for i, one in enumerate(config.members)]
+        shares = np.ones(len(members), np.float32)
+        return ensemble.joined(members, shares, InputScaling.fit("minmax", train), {})
     if isinstance(config, ForestConfig):
         weights = forest.full(config, train.steps, seed)
     else:
@@ -121,7 +125,8 @@ def preflight(
         )
     sets = sets.only(read(options, sets.train))
     config = model_config(options, sets.train)
-    weights = sum(math.prod(size) for size in config.weight_shapes().values())
+    shapes = config.members if isinstance(config, EnsembleConfig) else (config,)
+    weights = sum(math.prod(size) for one in shapes for size in one.weight_shapes().values())
     least = weights * weight_bits // 8
     if least > limits.flash_bytes:  # nothing has to be built to know
         over, each = kilobytes(least - limits.flash_bytes), "half a byte" if weight_bits == 4 else "a byte"
@@ -161,6 +166,10 @@ def smaller(
 
 
 def _smaller_shapes(config: Config) -> Iterator[Config]:
+    if isinstance(config, EnsembleConfig):
+        for many in range(len(config.members) - 1, 1, -1):
+            yield dataclasses.replace(config, members=config.members[:many], scalings=config.scalings[:many])
+        return
     if isinstance(config, ForestConfig):
         for trees, leaves in SMALLER_FORESTS:
             if trees * leaves < config.trees * config.leaves:
@@ -189,6 +198,8 @@ def _budgets(limits: Limits) -> dict[str, int]:
 def _name(config: Config) -> str:
     if isinstance(config, ForestConfig):
         return f"{config.name} (--trees {config.trees} --leaves {config.leaves})"
+    if isinstance(config, EnsembleConfig):
+        return f'{config.name} (--members "{config.name}")'
     return f"{config.name} (--hidden {config.hidden} --layers {config.layers})"
 
 

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "teachers"
 
     @property
+    def members(self) -> Path:
+        """Models of an ensemble, each by the digest of what decides it."""
+        return self.path / "members"
+
+    @property
     def integer_model(self) -> Path:
         """The integer model (`tinyloc quantise`)."""
         return self.path / "model.tinyloc"

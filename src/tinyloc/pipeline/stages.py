@@ -13,12 +13,13 @@ from tinyloc.data import load_windows, load_windows_file, save_windows
 from tinyloc.data.windows import WindowSets, merged
 from tinyloc.emit import float32
 from tinyloc.errors import ModelFileError, StoppedError, TinylocError, UsageError
+from tinyloc.learn import ensemble
 from tinyloc.learn.lessons import Lesson, Taught, teach
 from tinyloc.learn.options import TrainOptions, resolve
 from tinyloc.learn.state import fingerprint
 from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import is_network
+from tinyloc.models.config import EnsembleConfig, ForestConfig
 from tinyloc.pipeline.folder import RunFolder
 from tinyloc.pipeline.integers import integers
 from tinyloc.quant import decision, storage
@@ -89,7 +90,8 @@ def train(
     """Train, or take what an earlier run with the same windows and options left; True where taken.
 
     With a `lesson` its teachers are trained first, or taken from the folder's `teachers/`, and the model
-    learns from them too. With `options.refit` the model is trained as validation chose, then once more on
+    learns from them too. An ensemble's members are kept in `members/`, each as soon as it is trained. With
+    `options.refit` the model is trained as validation chose, then once more on
     validation windows too; the first is kept beside it, for all that is still to be chosen. An interrupted
     training leaves `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
     """
@@ -118,7 +120,9 @@ def train(
     try:
         chosen = _chosen(folder, sets, taught, progress)
         checkpoint = chosen
-        if options.refit:
+        if options.refit and options.family == EnsembleConfig.family:
+            checkpoint = ensemble.refit(sets, options, chosen, _member_again(folder, progress))
+        elif options.refit:
             resume = folder.training_state if folder.training_state.exists() else None
             checkpoint = refit(
                 sets,
@@ -166,6 +170,8 @@ def _chosen(
     from tinyloc.learn.train import train as learn
 
     options = taught.options
+    if options.family == EnsembleConfig.family:
+        return ensemble.train(sets, options, _member(folder, progress))
     if options.refit and folder.training_chosen.exists():
         try:
             return Checkpoint.load(folder.training_chosen)
@@ -186,7 +192,29 @@ def _chosen(
     return chosen
 
 
+def _member(folder: RunFolder, progress: Callable[[Any], None] | None) -> ensemble.Fit:
+    """Trains a member of an ensemble, or takes it from the folder."""
+    from tinyloc.learn import teachers
+
+    return lambda sets, own: teachers.fit_or_load(folder.members, sets, own, progress=progress)
+
+
+def _member_again(folder: RunFolder, progress: Callable[[Any], None] | None) -> ensemble.Refit:
+    """Its refit, likewise."""
+    from tinyloc.learn import teachers
+
+    def again(sets: WindowSets, own: TrainOptions, chosen: Checkpoint) -> Checkpoint:
+        return teachers.refit_or_load(folder.members, sets, own, chosen, progress=progress)
+
+    return again
+
+
 def _stopped(folder: RunFolder) -> StoppedError:
+    if folder.members.is_dir() and any(folder.members.iterdir()):
+        return StoppedError(
+            f"stopped; the members that were trained are kept in {folder.members}",
+            hint="The same command goes on from there.",
+        )
     if folder.training_state.exists():
         return StoppedError(
             f"stopped; where training stood is kept in {folder.training_state}",
@@ -229,7 +257,7 @@ class Quantised:
 
 def precision_words(found: Quantised, family: str) -> str:
     """How the integer model is stored, in words."""
-    if not is_network(family):
+    if family == ForestConfig.family:
         return "trees on whole numbers"
     weights = "int4 and int8" if found.weight_bits == 4 else "int8"
     return f"{weights} weights, {found.precision} activations"

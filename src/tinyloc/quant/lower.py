@@ -8,6 +8,7 @@ and the scan keep 16, because a decay that is rounded to 8 bits forgets within a
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import singledispatch
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from tinyloc.errors import QuantisationError
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.quant import mamba, window_families
+from tinyloc.quant import ensemble, mamba, window_families
 from tinyloc.quant.calibrate import Ranges, best_clip, calibrate
 from tinyloc.quant.float_graph import (
     Float,
@@ -62,7 +63,8 @@ Quantised = tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.in
 
 def float_graph_of(checkpoint: Checkpoint) -> FloatGraph:
     """The float graph of a checkpoint of any family. Raises QuantisationError where there is none."""
-    families = {
+    families: dict[str, Callable[[Checkpoint], FloatGraph]] = {
+        "ensemble": lambda several: ensemble.float_graph(several, float_graph_of),
         "mamba": mamba.float_graph,
         "mdcsa": window_families.mdcsa,
         "transformer": window_families.transformer,

@@ -33,7 +33,7 @@ from tinyloc.learn.options import Augmentation, spread
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.streams import chunks
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import ForestConfig, no_network, reads_motion
+from tinyloc.models.config import is_network, no_network, reads_motion
 from tinyloc.models.running import running_statistics
 from tinyloc.quant import lower_step, lower_window  # noqa: F401  (they register the operators)
 from tinyloc.quant.arithmetic import Ints
@@ -125,7 +125,7 @@ def fine_tune(
     training diverges, QuantisationError where the checkpoint has no integer form, UsageError for a forest.
     """
     options = options or QatOptions()
-    if isinstance(checkpoint.config, ForestConfig):
+    if not is_network(checkpoint.family):
         raise no_network(checkpoint.family, "there is nothing in it that could be trained on")
     if not len(sets.train) or not len(sets.validation):
         raise TrainingError("training needs at least one window to train on and one to validate on")

@@ -216,12 +216,25 @@ class _Shared:
         from tinyloc.learn.refit import refit
         from tinyloc.learn.train import train
 
+        if options.members:
+            return self.ensemble(options)
         facts = train_facts(dataclasses.replace(options, refit=False))
         about = {"source": "float", "options": facts}
         judged = self.kept(about, lambda: train(self.sets, options))
         if not options.refit:
             return Pair(judged, judged)
         return Pair(judged, self.kept({**about, "refit": True}, lambda: refit(self.sets, options, judged)))
+
+    def ensemble(self, options: Any) -> Pair:
+        """An ensemble's members, each trained or taken as a model of its own, put together."""
+        from tinyloc.learn import ensemble
+
+        judged = ensemble.train(self.sets, options, lambda _, own: self.trained(own).judged)
+        if not options.refit:
+            return Pair(judged, judged)
+        return Pair(
+            judged, ensemble.refit(self.sets, options, judged, lambda _, own, __: self.trained(own).final)
+        )
 
     def kept(self, facts: dict[str, Any], make: Callable[[], Checkpoint]) -> Checkpoint:
         """The model that these facts decide, from this study's folder where it was made before."""

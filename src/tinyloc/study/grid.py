@@ -13,7 +13,8 @@
 
     [[models]]
     family = "mamba"
-    size = ["H4L1", "H8L1"]                     # one or several; of a forest "10x64", trees x leaves
+    size = ["H4L1", "H8L1"]                     # one or several; of a forest "10x64", trees x leaves; of an
+                                                # ensemble its members, "3 mamba H8L1 + statnet H32"
     crf = true                                  # any option of training, for this model
     variant = "crf"                             # tells it from the same size trained otherwise; "paper": by
                                                 # the paper's recipe (min-max, no augmentation, CRF, no refit)
@@ -33,7 +34,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,9 +41,10 @@ from typing import Any, Final, get_args
 
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
-from tinyloc.learn.lessons import Teacher, read_size, read_teacher, teachers_known
+from tinyloc.learn.lessons import Teacher, read_teacher, teachers_known
+from tinyloc.learn.members import members_known, read_members, read_size, read_trees
 from tinyloc.learn.options import Augmentation, Teaching, TrainOptions
-from tinyloc.models.config import CONFIGS, ForestConfig, is_network
+from tinyloc.models.config import CONFIGS, EnsembleConfig, ForestConfig, is_network
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
@@ -57,7 +58,17 @@ TEACHINGS: Final = get_args(Teaching)
 TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
 
-_NOT_FOR_TRAIN: Final = ("family", "hidden", "layers", "trees", "leaves", "seed", "device", "distil")
+_NOT_FOR_TRAIN: Final = (
+    "family",
+    "hidden",
+    "layers",
+    "trees",
+    "leaves",
+    "seed",
+    "device",
+    "distil",
+    "members",
+)
 _TRAIN: Final[dict[str, Any]] = {
     f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
 } | {"rate": float, "dropout": float, "class_weights": float, "augmentation": dict}
@@ -241,10 +252,8 @@ class _Reader(Values):
         options = self.train(own, key, base)
         found = []
         for size in sizes:
-            hidden, layers = (0, 0) if family == FOREST else self.size(f"{key}.size", size)
-            shape: dict[str, Any] = {"hidden": hidden, "layers": layers}
-            if family == FOREST:
-                shape = self.trees(f"{key}.size", size)
+            shape = self.shape(f"{key}.size", family, size)
+            hidden, layers = shape.get("hidden", 0), shape.get("layers", 0)
             try:
                 train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
@@ -292,18 +301,24 @@ class _Reader(Values):
             raise self.wrong(f"{key}.qat_steps", steps, "at least 1")
         return found
 
-    def size(self, key: str, value: Any) -> tuple[int, int]:
-        found = read_size(value) if isinstance(value, str) else None
+    def shape(self, key: str, family: str, value: Any) -> dict[str, Any]:
+        """What a size says of a model of that family, as options of training."""
+        text = value if isinstance(value, str) else ""
+        if family == EnsembleConfig.family:
+            members = read_members(text)
+            if members is None:
+                raise self.wrong(key, value, members_known())
+            return {"members": members}
+        trees = family == FOREST
+        found = read_trees(text) if trees else read_size(text)
         if found is None:
-            raise self.wrong(key, value, 'a size such as "H8L1" (width 8, 1 layer)')
-        return found
-
-    def trees(self, key: str, value: Any) -> dict[str, int]:
-        """The shape of a forest."""
-        found = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,2})", value) if isinstance(value, str) else None
-        if found is None:
-            raise self.wrong(key, value, 'a size such as "10x64" (10 trees of at most 64 leaves)')
-        return {"trees": int(found[1]), "leaves": int(found[2])}
+            expected = (
+                'a size such as "10x64" (10 trees of at most 64 leaves)'
+                if trees
+                else 'a size such as "H8L1" (width 8, 1 layer)'
+            )
+            raise self.wrong(key, value, expected)
+        return dict(zip(("trees", "leaves") if trees else ("hidden", "layers"), found, strict=True))
 
     def whole(self, key: str, family: str, chosen: tuple[str, ...]) -> None:
         """Refuse what only a network can have done to it."""

@@ -22,8 +22,17 @@ from tinyloc.device.cost import estimate
 from tinyloc.device.tiers import available_tiers
 from tinyloc.emit import emit
 from tinyloc.emit.float32 import emit_float32
+from tinyloc.models import ensemble, forest
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import Config, MambaConfig, MdcsaConfig, StatnetConfig, TransformerConfig
+from tinyloc.models.config import (
+    Config,
+    EnsembleConfig,
+    ForestConfig,
+    MambaConfig,
+    MdcsaConfig,
+    StatnetConfig,
+    TransformerConfig,
+)
 from tinyloc.models.scaling import InputScaling
 from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference, answers
@@ -58,6 +67,19 @@ MODELS = {
     ),
     "mdcsa-h16l1": Shape(MdcsaConfig(access_points=11, rooms=9, hidden=16, crf=True), "none runs it"),
     "statnet": Shape(StatnetConfig(access_points=11, rooms=9), "none runs it"),
+    "ensemble": Shape(
+        EnsembleConfig(
+            access_points=11,
+            rooms=9,
+            members=(
+                MambaConfig(access_points=11, rooms=9, hidden=8),
+                StatnetConfig(access_points=11, rooms=9),
+                ForestConfig(access_points=11, rooms=9, trees=10, leaves=64),
+            ),
+            scalings=("minmax",) * 3,
+        ),
+        "none runs it",
+    ),
 }
 
 
@@ -83,7 +105,10 @@ class Row:
 
 
 def checkpoint(config: Config, seed: int = 0) -> Checkpoint:
-    """Weights spread as training would leave them, from a seed."""
+    """Weights spread as training would leave them, from a seed; trees with every leaf they may have."""
+    if isinstance(config, EnsembleConfig):
+        members = [checkpoint(one, seed + i) for i, one in enumerate(config.members)]
+        return ensemble.joined(members, np.ones(len(members), np.float32), members[0].scaling, {})
     rng = np.random.default_rng(seed)
     weights = {}
     for name, shape in config.weight_shapes().items():
@@ -95,6 +120,8 @@ def checkpoint(config: Config, seed: int = 0) -> Checkpoint:
             weights[name] = np.ones(shape, np.float32)
         elif name.endswith("dt_proj.bias"):
             weights[name] = np.log(np.expm1(rng.uniform(1e-3, 0.1, shape))).astype(np.float32)
+    if isinstance(config, ForestConfig):
+        weights = forest.full(config, STEPS, seed)
     P = config.access_points
     table = np.arange(-128, 128, dtype=np.float32)
     table[0] = -120

@@ -480,9 +480,9 @@ def carries_no_state(family: str) -> UsageError:
 
 def _member(value: Single | Mapping[str, Any]) -> Single:
     """A member of an ensemble, or what a file says of it."""
-    if not isinstance(value, Mapping):
+    if isinstance(value, Single):
         return value
-    fields = dict(value)
+    fields = dict(value) if isinstance(value, Mapping) else {}
     family = SINGLES.get(str(fields.pop("family", None)))
     if family is None:
         raise UsageError(f"a member of an ensemble is one of {', '.join(SINGLES)}")

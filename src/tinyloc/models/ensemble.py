@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.errors import TrainingError
+from tinyloc.errors import TrainingError, UsageError
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import EnsembleConfig
 from tinyloc.models.scaling import InputScaling
@@ -51,10 +51,9 @@ def joined(
 
 
 def members(ensemble: Checkpoint) -> tuple[Checkpoint, ...]:
-    """The members as models of their own."""
+    """The members as models of their own. Raises UsageError where one cannot be."""
     assert isinstance(ensemble.config, EnsembleConfig)
-    config, found = ensemble.config, []
-    trainings = ensemble.training.get("members") or [{}] * len(config.members)
+    config, found, trainings = ensemble.config, [], _trainings(ensemble)
     for i, (shape, kind) in enumerate(zip(config.members, config.scalings, strict=True)):
         own = _under(ensemble.weights, f"members.{i}.")
         parts = [own.pop(f"scaling.{part}") for part in _PARTS]
@@ -63,6 +62,15 @@ def members(ensemble: Checkpoint) -> tuple[Checkpoint, ...]:
             dataclasses.replace(ensemble, config=shape, scaling=scaling, weights=own, training=trainings[i])
         )
     return tuple(found)
+
+
+def _trainings(ensemble: Checkpoint) -> list[dict[str, Any]]:
+    """How each member was trained: from a file anything, from `joined` a table each."""
+    about, many = ensemble.training, len(ensemble.weights["shares"])
+    found = about.get("members", [{}] * many) if isinstance(about, dict) else None
+    if not isinstance(found, list) or [type(one) for one in found] != [dict] * many:
+        raise UsageError("an ensemble says how each of its members was trained, or of none")
+    return found
 
 
 def _under(weights: Mapping[str, npt.NDArray[np.float32]], start: str) -> dict[str, npt.NDArray[np.float32]]:

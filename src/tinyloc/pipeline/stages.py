@@ -134,7 +134,7 @@ def train(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        raise _stopped(folder) from None
+        raise _stopped(folder, options.family) from None
     except ModelFileError as error:
         raise ModelFileError(error.message, hint="Remove it, and training starts anew.") from None
     folder.note("train", None)  # until the new model is there, the folder holds none of known origin
@@ -209,8 +209,9 @@ def _member_again(folder: RunFolder, progress: Callable[[Any], None] | None) -> 
     return again
 
 
-def _stopped(folder: RunFolder) -> StoppedError:
-    if folder.members.is_dir() and any(folder.members.iterdir()):
+def _stopped(folder: RunFolder, family: str) -> StoppedError:
+    together = family == EnsembleConfig.family
+    if together and folder.members.is_dir() and any(folder.members.iterdir()):
         return StoppedError(
             f"stopped; the members that were trained are kept in {folder.members}",
             hint="The same command goes on from there.",

@@ -105,7 +105,7 @@ def test_whole_windows_cannot_carry_a_state(config):
 
 
 def test_every_family_is_known():
-    assert set(CONFIGS) == {config.family for config in SHAPES} | {"forest"}
+    assert set(CONFIGS) == {config.family for config in SHAPES} | {"forest", "ensemble"}
 
 
 def test_describe():

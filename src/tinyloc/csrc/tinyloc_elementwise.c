@@ -1,4 +1,5 @@
-/* Operators that treat each element on its own: lookup, curve, multiply, add, and the choice of the room. */
+/* Operators that treat each element on its own: lookup, curve, multiply, add, standardise, and the choice of
+   the room. */
 #include "tinyloc_kernels.h"
 #include "tinyloc_pairs.h"
 
@@ -132,6 +133,14 @@ void tinyloc_rows_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int
     tinyloc_add_16(op, size, a, b, y);
 }
 #endif
+
+void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y)
+{
+    for (uint16_t i = 0; i < op->size; i++) {
+        const int32_t centred = (int32_t)x[i] - op->offset[i];
+        y[i] = tinyloc_requantise_row(centred, op->multiplier[i], op->factor);
+    }
+}
 
 uint8_t tinyloc_highest(const int16_t *scores, uint8_t size)
 {

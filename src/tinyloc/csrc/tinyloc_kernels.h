@@ -83,6 +83,13 @@ typedef struct {
     tinyloc_factor factor;
 } tinyloc_add;
 
+typedef struct {
+    TINYLOC_FLASH int16_t *offset;
+    TINYLOC_FLASH int32_t *multiplier;
+    uint16_t size;
+    tinyloc_factor factor;
+} tinyloc_standardise;
+
 /* Inner nodes of a tree in preorder, its leaves from left to right, tree after tree. left: inner nodes on a
    node's left side; inner: inner nodes of a tree, which has one leaf more; room: of each leaf. The suffix names
    the width of the signal and of a feature's number. */
@@ -162,6 +169,9 @@ void tinyloc_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t 
 /* The same and quicker, where size is even. */
 void tinyloc_rows_add_16(TINYLOC_FLASH tinyloc_add *op, uint16_t size, const int16_t *a, const int16_t *b,
                          int16_t *y);
+
+/* y = clamp(requantise(x - offset)), each element by its own numbers. x and y may be the same. */
+void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y);
 
 /* y[room] = how many trees vote for it. Lowering proved that every branch leads down. x and y apart. */
 void tinyloc_forest_8_8(TINYLOC_FLASH tinyloc_trees_8_8 *op, const int8_t *x, int16_t *y);

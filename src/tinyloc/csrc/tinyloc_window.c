@@ -200,11 +200,3 @@ void tinyloc_interleave(uint16_t rows, uint16_t size, const int16_t *a, const in
         }
     }
 }
-
-void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y)
-{
-    for (uint16_t i = 0; i < op->size; i++) {
-        const int32_t centred = (int32_t)x[i] - op->offset[i];
-        y[i] = tinyloc_requantise_row(centred, op->multiplier[i], op->factor);
-    }
-}

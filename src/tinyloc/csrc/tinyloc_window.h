@@ -43,13 +43,6 @@ typedef struct {
     int16_t limit;
 } tinyloc_viterbi;
 
-typedef struct {
-    TINYLOC_FLASH int16_t *offset;
-    TINYLOC_FLASH int32_t *multiplier;
-    uint16_t size;
-    tinyloc_factor factor;
-} tinyloc_standardise;
-
 /* ------------------------------------------------------------------------------------------- operators */
 
 /* rows[at] = x. */
@@ -101,9 +94,6 @@ void tinyloc_viterbi_16(TINYLOC_FLASH tinyloc_viterbi *op, int32_t *scratch, con
 
 /* Six statistics of each point: y [6][points]. rows 1..256. */
 void tinyloc_statistics(uint16_t rows, uint16_t points, const int8_t *x, int16_t *y);
-
-/* y = clamp(requantise(x - offset)), each element by its own numbers. x and y may be the same. */
-void tinyloc_standardise_16(TINYLOC_FLASH tinyloc_standardise *op, const int16_t *x, int16_t *y);
 
 extern TINYLOC_FLASH uint16_t tinyloc_reciprocal_table[65]; /* 1 / (1 + i/64), Q15; generated */
 

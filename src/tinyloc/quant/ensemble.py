@@ -1,9 +1,9 @@
 """An ensemble's checkpoint as one float graph: its members' graphs side by side, their scores added.
 
 Member i's operators and tensors are called `m<i>_...`. What several members need alike (the samples of the
-window, its statistics, one table for the signals) is there once. A member that answers at every step beside
-one that waits for the whole window is asked at the window's last step. Shares cost nothing: they are folded
-into the members' last layers.
+window, its statistics, running or at its end, one table for the signals) is there once. A member that answers
+at every step beside one that waits for the whole window is asked at the window's last step. Shares cost
+nothing: they are folded into the members' last layers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tinyloc.quant.float_graph import (
     FloatLinear,
     FloatLookup,
     FloatOperator,
+    FloatRunning,
 )
 from tinyloc.quant.float_window import (
     FloatCollect,
@@ -32,7 +33,7 @@ from tinyloc.quant.float_window import (
 )
 from tinyloc.quant.graph import SAMPLE
 
-_SHARED = (FloatCollect, FloatStatistics, FloatLookup)
+_SHARED = (FloatCollect, FloatRunning, FloatStatistics, FloatLookup)
 """What is there once where members agree on it."""
 _WORDS = ("name", "y", "kind")
 """Fields of an operator that name no input."""

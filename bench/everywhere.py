@@ -23,10 +23,11 @@ from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import Tier, find_tier
 from tinyloc.emit import emit
 from tinyloc.errors import TinylocError, ToolchainError
-from tinyloc.models import forest
+from tinyloc.models import ensemble, forest
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import (
     Config,
+    EnsembleConfig,
     ForestConfig,
     MambaConfig,
     MdcsaConfig,
@@ -46,6 +47,17 @@ FAMILIES: dict[str, Config] = {
     "statnet": StatnetConfig(access_points=POINTS, rooms=ROOMS, hidden=16),
     "mlp": MlpConfig(access_points=POINTS, rooms=ROOMS, hidden=12),
     "forest": ForestConfig(POINTS, ROOMS, 10, 32),
+    "ensemble": EnsembleConfig(
+        POINTS,
+        ROOMS,
+        (
+            MambaConfig(POINTS, ROOMS, 4),
+            MdcsaConfig(POINTS, ROOMS, 4),
+            StatnetConfig(POINTS, ROOMS, 8),
+            ForestConfig(POINTS, ROOMS, 10, 16),
+        ),
+        ("minmax",) * 4,
+    ),
 }
 CORES = ("cortex-m0", "cortex-m0+", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 MORE = ("rv32imc", "atmega328p")
@@ -56,6 +68,9 @@ BATCH = 2000
 
 def model(config: Config) -> Checkpoint:
     """Random weights, or random trees."""
+    if isinstance(config, EnsembleConfig):
+        members = [model(one) for one in config.members]
+        return ensemble.joined(members, np.ones(len(members), np.float32), members[0].scaling, {})
     if isinstance(config, ForestConfig):
         like = checkpoint(MambaConfig(access_points=POINTS, rooms=ROOMS, hidden=4))
         return replace(like, config=config, weights=forest.full(config, STEPS, 0))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from builders import any_bytes, scaling, signal
+from ensemble_models import together
 
 from tinyloc.emit.package import write_package
 from tinyloc.models import families, forest
@@ -40,6 +41,16 @@ CONFIGS: dict[str, Config] = {
     "mlp": MlpConfig(P, K, hidden=8),
     "forest": ForestConfig(P, K, 5, 8),
 }
+TOGETHER: dict[str, list[Config]] = {
+    "ensemble": [MambaConfig(P, K, hidden=4), StatnetConfig(P, K, hidden=8), ForestConfig(P, K, 5, 8)],
+    "ensemble-mambas": [MambaConfig(P, K, hidden=4), MambaConfig(P, K, hidden=4)],
+    "ensemble-windows": [
+        TransformerConfig(P, K, steps=T, hidden=8, heads=2),
+        MdcsaConfig(P, K, hidden=4),
+        MlpConfig(P, K, hidden=8),
+        ForestConfig(P, K, 5, 8),
+    ],
+}
 
 
 def weights_of(config: Config) -> dict[str, np.ndarray]:
@@ -59,15 +70,22 @@ def full(graph: Graph, hop: int | None) -> Graph:
     return streaming(graph, hop, factor(graph.tensor(graph.output).scale * 65536, "chance"), novelty)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CONFIGS)
-def test_the_package_passes_its_own_test(name: str, tmp_path: Path) -> None:
+def model(name: str) -> Checkpoint:
+    """A model with random weights, or several together."""
+    if name in TOGETHER:
+        return together(TOGETHER[name], T)
     config = CONFIGS[name]
     names = tuple(f"room{i}" for i in range(K)), tuple(f"ap{i}" for i in range(P))
     scaled = scaling("minmax", columns(P, reads_statistics(config)))
-    checkpoint = Checkpoint(config, scaled, weights_of(config), *names, T, 0.2, "reset", {})
+    return Checkpoint(config, scaled, weights_of(config), *names, T, 0.2, "reset", {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*CONFIGS, *TOGETHER])
+def test_the_package_passes_its_own_test(name: str, tmp_path: Path) -> None:
+    checkpoint = model(name)
     rssi = np.concatenate([signal(30, T, P), any_bytes(2, T, P)])
-    if reads_motion(config):
+    if reads_motion(checkpoint.config):
         moved = np.random.default_rng(1).integers(-60, 61, (*rssi.shape[:2], 3)).astype(np.int8)
         rssi = np.concatenate([rssi, moved], axis=2)
     graph = lower(checkpoint, rssi[:30])

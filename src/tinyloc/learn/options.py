@@ -204,6 +204,8 @@ class TrainOptions:
         for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
+        if self.distil is not None and not is_network(self.family):
+            raise no_network(self.family, "it cannot be taught by another model")
         self._check_ensemble()
         if self.state == "carried" and not CONFIGS[self.family].stepwise:
             raise carries_no_state(self.family)
@@ -211,8 +213,6 @@ class TrainOptions:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:
             raise UsageError("a CRF weighs whole sequences: class weights do not go with it")
-        if self.distil is not None and not is_network(self.family):
-            raise no_network(self.family, "it cannot be taught by another model")
         if self.accelerometer and self.family != MdcsaConfig.family:
             raise UsageError(f"the family {self.family!r} has no branch for an accelerometer")
         if self.statistics and self.family in (StatnetConfig.family, ForestConfig.family):

@@ -198,6 +198,8 @@ def run_all(
         words.append(windows_line(sets))
         words.extend(sets.notes)
     folder.forget(folder.result, folder.page)
+    if run.lesson is not None:
+        dataclasses.replace(options, distil=run.lesson.about)  # refused before anything is built
     preflight(sets, options, run.precision, run.limits, run.tiers, run.weight_bits)
     if run.seeds == 1:
         result = one_seed(folder, sets, options, run, speaker)

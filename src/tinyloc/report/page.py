@@ -35,6 +35,7 @@ def render(result: Result) -> str:
     template = _environment().get_template("page.html")
     return template.render(
         result=result,
+        model=words.model(result.model.family, result.model.size),
         good=words.good(result),
         identical=words.identical(result),
         badge=words.badge(result),

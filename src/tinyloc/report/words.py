@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tinyloc.judge.budget import Fit, kilobytes
 from tinyloc.judge.result import Result
+from tinyloc.models.config import EnsembleConfig
 
 FLAPPING = 2.0
 """Answered room changes for each true one from which a notice is due."""
@@ -33,6 +34,13 @@ class Notice:
     level: str
     title: str
     text: str
+
+
+def model(family: str, size: str) -> str:
+    """What answers, with its article: "A mamba H8L1 model", "An ensemble of 2 mamba H8L1 + statnet H32"."""
+    if family == EnsembleConfig.family:
+        return f"An ensemble of {size}"
+    return f"{'An' if family.startswith('m') and family[1] not in 'aeiou' else 'A'} {family} {size} model"
 
 
 def percent(share: float | None) -> str:

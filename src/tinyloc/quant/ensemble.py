@@ -23,6 +23,7 @@ from tinyloc.quant.float_graph import (
     FloatLookup,
     FloatOperator,
     FloatRunning,
+    inputs_of,
 )
 from tinyloc.quant.float_window import (
     FloatCollect,
@@ -35,8 +36,6 @@ from tinyloc.quant.graph import SAMPLE
 
 _SHARED = (FloatCollect, FloatRunning, FloatStatistics, FloatLookup)
 """What is there once where members agree on it."""
-_WORDS = ("name", "y", "kind")
-"""Fields of an operator that name no input."""
 
 
 def float_graph(checkpoint: Checkpoint, of: Callable[[Checkpoint], FloatGraph]) -> FloatGraph:
@@ -84,7 +83,7 @@ def _taken_in(operators: list[FloatOperator], graph: FloatGraph, prefix: str) ->
     """
     names = {SAMPLE: SAMPLE}
     for operator in graph.operators:
-        fields = _inputs(operator)
+        fields = inputs_of(operator)
         found = dataclasses.replace(operator, **{key: names[value] for key, value in fields.items()})
         twin = next((one for one in operators if _alike(one, found)), None)
         if twin is None:
@@ -93,12 +92,6 @@ def _taken_in(operators: list[FloatOperator], graph: FloatGraph, prefix: str) ->
         else:
             names[operator.y] = twin.y
     return names[graph.output]
-
-
-def _inputs(operator: FloatOperator) -> dict[str, str]:
-    return {
-        key: value for key, value in vars(operator).items() if key not in _WORDS and isinstance(value, str)
-    }
 
 
 def _alike(a: FloatOperator, b: FloatOperator) -> bool:

@@ -125,6 +125,15 @@ Apply = Callable[[int, FloatOperator, Values, Values], Float]
 """How a step runs one operator: its place in the list, itself, the tensors so far, the states."""
 
 
+def inputs_of(operator: FloatOperator) -> dict[str, str]:
+    """The tensors that an operator reads, by the field that names each."""
+    return {
+        key: value
+        for key, value in vars(operator).items()
+        if key not in ("name", "y", "kind") and isinstance(value, str)
+    }
+
+
 @dataclass(frozen=True)
 class FloatGraph:
     """Operators in order, from `sample` (dBm, -128 = not heard) to `output` (scores [W, K]).
@@ -143,9 +152,7 @@ class FloatGraph:
         """Names of the tensors that are there only when the window is full."""
         found: set[str] = set()
         for operator in self.operators:
-            inputs = {value for key, value in vars(operator).items() if key not in ("name", "y", "kind")
-                      and isinstance(value, str)}  # fmt: skip
-            if type(operator).__name__ == "FloatCollect" or found & inputs:
+            if type(operator).__name__ == "FloatCollect" or found.intersection(inputs_of(operator).values()):
                 found.add(operator.y)
         return frozenset(found)
 

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tinyloc.quant.float_graph import Float, FloatEmbed, FloatGraph, FloatLinear
+from tinyloc.quant.float_graph import Float, FloatEmbed, FloatGraph, FloatLinear, inputs_of
 
 WeightBits = Literal[8, 4]
 LARGEST: Final = {8: 127, 4: 7}
@@ -27,11 +27,21 @@ CLIPS: Final = np.linspace(0.3, 1.0, 15)
 def packed_operators(floats: FloatGraph) -> frozenset[str]:
     """Names of the operators that have 4-bit weights where 4 bits are asked for.
 
-    FloatLinear and FloatEmbed with at least 1,024 weights, but for the last, which makes the scores: what it
-    rounds nothing behind it can mend, and there 4 bits cost most (docs/LOG.md).
+    FloatLinear and FloatEmbed with at least 1,024 weights, but for those that no other stands behind: the
+    last, and of an ensemble each member's last, which make the scores. What they round nothing behind them
+    can mend, and there 4 bits cost most (docs/LOG.md).
     """
-    matrices = [op for op in floats.operators if isinstance(op, (FloatLinear, FloatEmbed))]
-    return frozenset(op.name for op in matrices[:-1] if op.weight.size >= LEAST_PACKED)
+    found: set[str] = set()
+    read: set[str] = set()  # what a matrix reads, itself or through others
+    for operator in reversed(floats.operators):
+        behind = operator.y in read
+        if isinstance(operator, (FloatLinear, FloatEmbed)):
+            if behind and operator.weight.size >= LEAST_PACKED:
+                found.add(operator.name)
+            behind = True
+        if behind:
+            read.update(inputs_of(operator).values())
+    return frozenset(found)
 
 
 def clipped_scale(weight: Float, importance: Float, largest: int) -> Float:

@@ -62,6 +62,7 @@ P, K, T = 5, 4, 12
 FOREST = ForestConfig(P, K, 10, 16)
 MIXES: dict[str, tuple[int, list[Config]]] = {
     "mixed": (T, [MambaConfig(P, K, 8), StatnetConfig(P, K, 16), FOREST]),
+    "wide": (T, [StatnetConfig(P, K, 40), MambaConfig(P, K, 24), FOREST]),
     "forest-first": (T, [FOREST, MambaConfig(P, K, 4), FOREST]),
     "mambas": (T, [MambaConfig(P, K, 8), MambaConfig(P, K, 4, layers=2)]),
     "whole": (T, [TransformerConfig(P, K, T, 16, heads=2), MdcsaConfig(P, K, 8), MlpConfig(P, K, 16)]),
@@ -87,10 +88,10 @@ def made(name: str) -> tuple[int, Checkpoint]:
     return steps, together(configs, steps)
 
 
-def c_is_the_same(name: str, precision: str, folder: Path) -> None:
+def c_is_the_same(name: str, precision: str, folder: Path, weight_bits: int = 8) -> None:
     """The C of a mix on this computer, under both sanitizers, is the reference, to the byte."""
     steps, checkpoint = made(name)
-    graph = lower(checkpoint, signal(200, steps, P), precision)  # type: ignore[arg-type]
+    graph = lower(checkpoint, signal(200, steps, P), precision, weight_bits)  # type: ignore[arg-type]
     fresh = np.concatenate([signal(100, steps, P, 1), any_bytes(30, steps, P)])
     emit(graph, folder / "c")
     wanted = answers(Reference(graph).run(fresh))

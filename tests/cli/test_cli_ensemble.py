@@ -17,9 +17,8 @@ QUICK = ("--train-steps", "20", "--scaling", "minmax", "--tier", "pip")
 
 
 def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
-    words = ("run", "--data", recording, "--out", tmp_path, "--family", "ensemble", "--members", MEMBERS)
-    words += (*QUICK, "--tune", "refit=true")
-    first = done(*words)
+    words = ("--family", "ensemble", "--members", MEMBERS, *QUICK[:4], "--tune", "refit=true")
+    first = done("run", "--data", recording, "--out", tmp_path, "--tier", "pip", *words)
     assert "ensemble 2 statnet H4 + forest 3x4 + mamba H2L1" in first.err
     result = json.loads((tmp_path / "result.json").read_bytes())
     assert result["model"]["family"] == "ensemble"
@@ -32,9 +31,7 @@ def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
     kept = sorted((tmp_path / "members").glob("*.safetensors"))
     assert len(kept) == 2 * 4, "each as validation chose it, and once more with validation windows"
     assert "<h1" in (tmp_path / "index.html").read_text()
-    again = done(*words)
-    assert "taken from this folder" in again.err
-    assert json.loads((tmp_path / "result.json").read_bytes())["f1_macro"] == result["f1_macro"]
+    assert "taken from this folder" in done("train", tmp_path, *words).err
 
 
 def test_its_parameters_are_those_of_its_members() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from builders import mamba, scaling, signal
+from ensemble_models import P, made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from tinyloc.emit.schedule import BLOCK, BY_ROW, cut, orders, whole
 from tinyloc.models import families
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import MdcsaConfig, TransformerConfig
+from tinyloc.models.ensemble import members
 from tinyloc.quant.graph import SAMPLE, Add, Collect, Graph, Relu, Scan, Tensor
 from tinyloc.quant.lower import lower
 
@@ -53,6 +55,15 @@ def test_both_modalities_share_one_arena(layers: int) -> None:
     nothing_overlaps(graph)
     gates = [operator for operator in graph.operators if isinstance(operator, Collect)]
     assert [graph.tensor(gate.output).bytes for gate in gates] == [20 * 8 * 2, 20 * 3]
+
+
+@pytest.mark.parametrize("name", ["mixed", "whole", "single"])
+def test_members_of_an_ensemble_share_one_arena(name: str) -> None:
+    steps, checkpoint = made(name)
+    graph = lower(checkpoint, signal(20, steps, P))
+    nothing_overlaps(graph)
+    alone = [plan(lower(member, signal(20, steps, P))).bytes for member in members(checkpoint)]
+    assert plan(graph).bytes < 0.9 * sum(alone)
 
 
 @pytest.mark.parametrize(("layers", "steps"), [(1, 20), (2, 20), (2, 9)])

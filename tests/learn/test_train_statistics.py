@@ -58,7 +58,8 @@ def test_plain_training_does_not_know_of_them():
     plain = dataclasses.replace(SHORT, statistics=False)
     assert "statistics" not in record(plain)
     assert "statistics" not in facts(plain)
-    others = {"statistics": False, "past_steps": plain.past_steps}  # a state that is reset has no past
+    # a state that is reset has no past, and one model no members
+    others = {"statistics": False, "past_steps": plain.past_steps, "members": ()}
     assert {**facts(plain), **others} == dataclasses.asdict(plain)
     assert facts(SHORT)["statistics"] is record(SHORT)["statistics"] is True
 

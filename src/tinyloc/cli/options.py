@@ -44,7 +44,7 @@ Leaves = Annotated[int, typer.Option(help="Most leaves of each of its trees, 2 t
 Layers = Annotated[int, typer.Option(help="Layers L of the model.")]
 Members = Annotated[
     str | None,
-    typer.Option(help='Who answers together in an ensemble: "3 mamba H8L1 + statnet H32 + forest 10x64".'),
+    typer.Option(help='Who is in an ensemble: "3 mamba H8L1 + statnet H32".'),
 ]
 Scaling = Annotated[str, typer.Option(help="auto (chosen on validation), minmax, zscore or power.")]
 State = Annotated[str, typer.Option(help="reset (each window afresh) or carried (runs on).")]
@@ -64,11 +64,11 @@ TeacherNames = Annotated[
     typer.Option(
         "--teacher",
         metavar="WHO",
-        help='Who teaches: e.g. "mamba H32L1", forest, boosting. Several times: an ensemble.',
+        help='Who teaches: "mamba H32L1", forest, boosting; several: an ensemble.',
     ),
 ]
 TeachingKind = Annotated[
-    str, typer.Option("--teaching", help="How: paper (its rooms), soft, marginals (CRF) or features.")
+    str, typer.Option("--teaching", help="How: paper (rooms), soft, marginals (CRF) or features.")
 ]
 Tau = Annotated[float, typer.Option(help="Temperature of --teaching soft.")]
 Alpha = Annotated[float, typer.Option(help="The teacher's share of the loss.")]

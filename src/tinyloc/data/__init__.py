@@ -4,7 +4,7 @@
 """
 
 from tinyloc.data.describe import RecordingsFacts, SourceStatus, describe_recordings, describe_sources
-from tinyloc.data.load import load_material, load_windows
+from tinyloc.data.load import load_folds, load_material, load_windows
 from tinyloc.data.picture import draw_recordings
 from tinyloc.data.recording import NOT_HEARD, Recording
 from tinyloc.data.render import render_recordings, render_sources
@@ -21,6 +21,7 @@ __all__ = [
     "describe_recordings",
     "describe_sources",
     "draw_recordings",
+    "load_folds",
     "load_material",
     "load_windows",
     "load_windows_file",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tinyloc.data.folds import build_folds
 from tinyloc.data.locate import locate
 from tinyloc.data.sources import ALL
 from tinyloc.data.sources import csv as own
@@ -47,6 +48,21 @@ def load_windows(
     """
     material = load_material(name, data_dir=data_dir, download=download, console=console, **options)
     return build_sets(material)
+
+
+def load_folds(
+    name: str,
+    *,
+    data_dir: Path | None = None,
+    download: bool = True,
+    console: Console | None = None,
+    **options: object,
+) -> tuple[WindowSets, ...]:
+    """The folds of a cross-validation on what trains and validates in `load_windows` (`folds.py`): arguments
+    and errors are the same.
+    """
+    material = load_material(name, data_dir=data_dir, download=download, console=console, **options)
+    return build_folds(material)
 
 
 def load_material(

@@ -37,13 +37,26 @@ class Protocol:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """Who trains and who validates in one round of a cross-validation."""
+
+    train: tuple[Recording, ...]
+    validation: tuple[Recording, ...]
+
+
+@dataclass(frozen=True)
 class Division:
-    """The recordings of the three sets, and one plain sentence on how they were chosen."""
+    """The recordings of the three sets, and one plain sentence on how they were chosen.
+
+    `folds`: the rounds of a cross-validation on what trains and validates; empty where those are whole
+    sessions, each of which then validates in turn (`folds.py`).
+    """
 
     train: tuple[Recording, ...]
     validation: tuple[Recording, ...]
     test: tuple[Recording, ...]
     description: str
+    folds: tuple[Fold, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,28 @@ def split_time(recording: Recording, share: float, gap_seconds: float = 0.0) -> 
     )
 
 
+def split_quarter(
+    recording: Recording, quarter: int, gap_seconds: float
+) -> tuple[list[Recording], list[Recording]]:
+    """The `quarter` (0 to 3) of a recording's time apart from what lies around it, `gap_seconds` of which are
+    left out at both borders. Returns (around, quarter), without parts that hold no sample.
+    """
+    edges = recording.time[0] + recording.duration * np.array([quarter, quarter + 1]) / 4
+    time, half = recording.time, gap_seconds / 2
+    last = len(recording) if quarter == 3 else int(np.searchsorted(time, edges[1] - half))
+    after = len(recording) if quarter == 3 else int(np.searchsorted(time, edges[1] + half))
+    first = 0 if quarter == 0 else int(np.searchsorted(time, edges[0] + half))
+    before = 0 if quarter == 0 else int(np.searchsorted(time, edges[0] - half))
+    name = f"{recording.session}:{quarter + 1}"
+    around = [(0, before, f"{name} before"), (after, len(recording), f"{name} after")]
+    held = [(first, last, name)]
+
+    def parts(pieces: list[tuple[int, int, str]]) -> list[Recording]:
+        return [recording.part(*piece) for piece in pieces if piece[1] > piece[0]]
+
+    return parts(around), parts(held)
+
+
 def rooms_of(recordings: Sequence[Recording]) -> tuple[str, ...]:
     """Rooms that the recordings name, sorted; the empty string is none."""
     names: set[str] = set()
@@ -95,11 +130,32 @@ def rooms_of(recordings: Sequence[Recording]) -> tuple[str, ...]:
     return tuple(sorted(names - {""}))
 
 
+def rooms_in_order(material: Material) -> tuple[str, ...]:
+    """The rooms that training knows: in the source's order where it has one, the others sorted."""
+    named = rooms_of(material.division.train)
+    return (*(name for name in material.rooms if name in named), *sorted(set(named) - set(material.rooms)))
+
+
+def cut(
+    protocol: Protocol, recordings: Sequence[Recording], rooms: Sequence[str], *, train: bool = False
+) -> Windows:
+    """The recordings' windows as the protocol wants them, to `train` or to be judged by."""
+    hop = (protocol.train_hop or protocol.hop) if train else protocol.hop
+    return make_windows(
+        recordings,
+        rooms,
+        protocol.steps,
+        hop,
+        protocol.seconds_per_step,
+        protocol.fill_seconds,
+        protocol.gap_seconds,
+    )
+
+
 def build_sets(material: Material) -> WindowSets:
     """Windows of all three sets. Raises SplitError when they cannot train, validate and test a model."""
     division, protocol = material.division, material.protocol
-    named = rooms_of(division.train)
-    rooms = (*(name for name in material.rooms if name in named), *sorted(set(named) - set(material.rooms)))
+    rooms = rooms_in_order(material)
     if len(rooms) < 2:
         found = f"only {rooms[0]!r}" if rooms else "none"
         raise SplitError(
@@ -112,16 +168,7 @@ def build_sets(material: Material) -> WindowSets:
         ("validation", division.validation),
         ("test", division.test),
     ):
-        hop = (protocol.train_hop or protocol.hop) if role == "train" else protocol.hop
-        windows = make_windows(
-            recordings,
-            rooms,
-            protocol.steps,
-            hop,
-            protocol.seconds_per_step,
-            protocol.fill_seconds,
-            protocol.gap_seconds,
-        )
+        windows = cut(protocol, recordings, rooms, train=role == "train")
         if not len(windows):
             longest = max(recording.duration for recording in recordings)
             raise SplitError(
@@ -151,8 +198,10 @@ def build_sets(material: Material) -> WindowSets:
     )
 
 
-def split_stays(recording: Recording, share: float) -> tuple[list[Recording], list[Recording]]:
-    """The middle `share` of the time of every stay in a room, apart from what lies around it.
+def split_stays(
+    recording: Recording, share: float, centre: float = 0.5
+) -> tuple[list[Recording], list[Recording]]:
+    """A `share` of the time of every stay in a room, around its `centre` (0 to 1), apart from the rest.
 
     For a recording that visits each room once: its end alone would not know them all, and the end of each
     stay would be a place that the rest has never been near. The parts are recordings of their own, so no
@@ -166,8 +215,8 @@ def split_stays(recording: Recording, share: float) -> tuple[list[Recording], li
     middle: list[Recording] = []
     for number, (start, stop) in enumerate(itertools.pairwise(edges), start=1):
         time = recording.time[start:stop]
-        centre, half = (time[0] + time[-1]) / 2, share * (time[-1] - time[0]) / 2
-        first, last = (start + int(index) for index in np.searchsorted(time, (centre - half, centre + half)))
+        borders_of = time[0] + (time[-1] - time[0]) * np.array((centre - share / 2, centre + share / 2))
+        first, last = (start + int(index) for index in np.searchsorted(time, borders_of))
         name = f"{recording.session}:stay {number}"
         pieces = (
             (around, start, first, "before"),

@@ -35,8 +35,10 @@ from tinyloc.learn.lessons import Teacher
 from tinyloc.learn.options import facts as train_facts
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
+from tinyloc.quant import decision
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
+from tinyloc.quant.replay import replay
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, Compression, optional, part
 from tinyloc.study.entries import Model
@@ -54,16 +56,20 @@ Labels = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """One row to be: its digest names its file."""
+    """One row to be: its digest names its file. `plain`: the digest of the same row without cross-validation;
+    empty where there is none.
+    """
 
     digest: str
     row: Row
+    plain: str = ""
 
 
 @dataclass(frozen=True)
 class Task:
     """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
-    called `baseline`.
+    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one. `pick`:
+    whether training as integers may pick an evaluation; not where a refit has nothing to pick by.
     """
 
     out: Path
@@ -76,6 +82,8 @@ class Task:
     tier: str = ""
     precision: Precision = "int16"
     refit: bool = False
+    folds: tuple[Path, ...] = ()
+    pick: bool = True
 
     @property
     def seed(self) -> int:
@@ -99,7 +107,7 @@ def tier_name(wanted: str, board: str) -> str:
     return available_tiers(core)[-1].name if wanted == "auto" else find_tier(wanted, core).name
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _sets(path: Path) -> WindowSets:
     return load_windows_file(path)
 
@@ -114,12 +122,23 @@ def work(task: Task) -> list[Row]:
         row = folder.take(cell.digest)
         if row is None:
             try:
-                row = shared.row(cell.row)
+                row = _figures(cell, folder, shared)
             except _NO_FIGURES as error:
                 row = dataclasses.replace(cell.row, error=str(error))
             folder.leave(cell.digest, row)
         done.append(row)
     return done
+
+
+def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
+    """The row of a cell. With a cross-validation, what a study without one measured is taken from there."""
+    if not cell.plain:
+        return shared.row(cell.row)
+    row = folder.take(cell.plain)
+    if row is None:
+        row = shared.row(cell.row)
+        folder.leave(cell.plain, row)
+    return shared.crossed(row)
 
 
 class Pair(NamedTuple):
@@ -154,6 +173,23 @@ class _Shared:
         if pair.final is pair.judged:
             return self.on_device(row, judged, judged)
         return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression))
+
+    def crossed(self, row: Row) -> Row:
+        """The row with its cross-validation: macro-F1 over the validation windows of all folds together, each
+        answered by the integer model (its decision layer too) that the others' windows trained.
+        """
+        task, compression = self.task, COMPRESSIONS[row.compression]
+        assert task.model is not None
+        model = dataclasses.replace(task.model, train=dataclasses.replace(task.model.train, refit=False))
+        rooms, answers = [], []
+        for windows in task.folds:
+            fold = _Shared(dataclasses.replace(task, windows=windows, model=model, folds=()))
+            chosen = fold.graph(fold.pair(compression.source).judged, fold.sets, compression)
+            answers.append(fold.settled(chosen)[2])
+            rooms.append(fold.sets.validation.room)
+        return dataclasses.replace(
+            row, cross_validation_f1=macro_f1(np.concatenate(rooms), np.concatenate(answers))
+        )
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""
@@ -278,9 +314,19 @@ class _Shared:
             how.weight_bits,
             qat_steps=task.model.qat_steps if how.form == "qat" else 0,
             seed=task.seed,
-            pick=not task.model.train.refit,  # judged as the final one is made, which has nothing to pick by
+            pick=task.pick,
         )
         return graph
+
+    def settled(self, chosen: Graph) -> tuple[decision.Choice | None, Labels, Labels]:
+        """The decision layer that validation puts behind `chosen`, and its answers to validation windows [W]
+        without it and with it.
+        """
+        assert self.task.model is not None
+        sets = self.sets.only(chosen.access_points)
+        choice = decision.choose(chosen, sets, self.task.model.decision)
+        judged = chosen if choice is None else choice.behind(chosen)
+        return choice, *decision.answers_of(judged, replay(sets.validation, judged.state, judged.motion))
 
     def on_device(self, row: Row, chosen: Graph, graph: Graph) -> Row:
         """The integer graph: validation by the reference (of `chosen`, which has not learned from it), test
@@ -290,21 +336,17 @@ class _Shared:
         from tinyloc.pipeline.fits import Limits
         from tinyloc.pipeline.folder import RunFolder
         from tinyloc.pipeline.verify import run_tier
-        from tinyloc.quant import decision
-        from tinyloc.quant.replay import replay
 
-        sets, task = self.sets.only(graph.access_points), self.task
-        assert task.model is not None
-        choice = decision.choose(chosen, sets, task.model.decision)
+        task, test = self.task, self.sets.only(graph.access_points).test
+        choice, plain, judged = self.settled(chosen)
         if choice is not None:
-            graph, chosen = choice.behind(graph), choice.behind(chosen)
-        plain, judged = decision.answers_of(chosen, replay(sets.validation, graph.state, graph.motion))
+            graph = choice.behind(graph)
         board = find_board(task.board)
         roomy = dataclasses.replace(board.roomy, name=ROOMY)
         with tempfile.TemporaryDirectory(prefix="tinyloc-study-") as scratch:
             folder = RunFolder(Path(scratch))
             emit.emit(graph, folder.c)
-            tier, stream = find_tier(task.tier, board.cpu), replay(sets.test, graph.state, graph.motion)
+            tier, stream = find_tier(task.tier, board.cpu), replay(test, graph.state, graph.motion)
             try:
                 run = run_tier(tier, folder, Limits(board, board.ram_bytes, board.flash_bytes), stream, graph)
             except BudgetError:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import load_windows, save_windows
+from tinyloc.data import load_folds, load_windows, save_windows
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
@@ -79,24 +79,38 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
     sets_about = []
     for entry in grid.sets:
         sets = load_windows(entry.name, data_dir=data_dir, **dict(entry.options))
-        path = folder.windows / f"{sets.digest[:32]}.npz"
-        save_windows(path, sets)
+        path = _left(folder, sets)
+        folds: tuple[Path, ...] = ()
+        if on_device and grid.cross_validation:
+            made = load_folds(entry.name, data_dir=data_dir, **dict(entry.options))
+            folds = tuple(_left(folder, fold) for fold in made)
         models = [model for model in grid.models if entry.label in model.sets]
         for model in models:
             _possible(grid, model, sets)
         for seed in grid.seeds:
-            tasks += [_model_task(grid, entry, model, sets, seed, folder, path, tier) for model in models]
+            crossed = folds if seed in grid.seeds[: grid.cross_validation] else ()
+            tasks += [
+                _model_task(grid, entry, model, sets, seed, folder, path, tier, crossed) for model in models
+            ]
             tasks += _baseline_tasks(grid, entry, sets, seed, folder, path)
-        sets_about.append(_about(entry, sets))
+        sets_about.append({**_about(entry, sets), "folds": len(folds)})
     about = {
         "sets": sets_about,
         "budgets_kb": list(grid.budgets),
         "seeds": list(grid.seeds),
+        "cross_validation": grid.cross_validation,
         "board": grid.board,
         "tier": tier,
         "precision": grid.precision,
     }
     return tasks, about
+
+
+def _left(folder: StudyFolder, sets: WindowSets) -> Path:
+    """Leave the windows in the study's folder."""
+    path = folder.windows / f"{sets.digest[:32]}.npz"
+    save_windows(path, sets)
+    return path
 
 
 def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
@@ -140,16 +154,22 @@ def _model_task(
     folder: StudyFolder,
     path: Path,
     tier: str,
+    folds: tuple[Path, ...],
 ) -> Task:
     cells = []
     for name in model.compressions:
         row = Row(entry.label, model.family, model.size, model.variant, name, seed, sets.simulated)
-        facts: list[Any] = [row.to_json(), sets.digest, model_facts(model)]
+        facts: list[Any] = [row.identity, sets.digest, model_facts(model)]
         if COMPRESSIONS[name].on_device:
             facts += [grid.board, tier, grid.precision, model.decision]
         if COMPRESSIONS[name].form == "qat" and model.train.refit:
             facts.append("nothing picked")  # rows of before were judged by a picked evaluation
-        cells.append(Cell(digest(facts), row))
+        plain = digest(facts)
+        crossed = folds and COMPRESSIONS[name].on_device
+        if crossed:
+            cells.append(Cell(digest([plain, [path.stem for path in folds]]), row, plain))
+        else:
+            cells.append(Cell(plain, row))
     return Task(
         folder.path,
         path,
@@ -158,6 +178,8 @@ def _model_task(
         board=grid.board,
         tier=tier,
         precision=grid.precision,
+        folds=folds,
+        pick=not model.train.refit,  # a model is judged as the final one is made
     )
 
 
@@ -170,7 +192,7 @@ def _baseline_tasks(
         for budget in grid.budgets if name == baselines.SMALL else (0,):
             size = baselines.size_name(name, budget)
             row = Row(entry.label, BASELINE, size, "", "float", seed, sets.simulated)
-            cell = Cell(digest([row.to_json(), sets.digest, grid.refit]), row)
+            cell = Cell(digest([row.identity, sets.digest, grid.refit]), row)
             task = Task(folder.path, path, (cell,), None, baseline=name, flash_bytes=budget * 1024)
             yield dataclasses.replace(task, refit=grid.refit)
 

@@ -57,7 +57,9 @@ class Model:
 @dataclass(frozen=True)
 class Grid:
     """All that a study works off. `budgets` in KB of flash and RAM together; `refit`: whether baselines learn
-    from validation windows too, after they chose (as `[train]` says of the models); `where` it was written.
+    from validation windows too, after they chose (as `[train]` says of the models); `cross_validation`: for
+    how many of the seeds, the first ones, what runs on the device is cross-validated too; `where` it was
+    written.
     """
 
     sets: tuple[Set, ...]
@@ -69,4 +71,5 @@ class Grid:
     precision: Precision = "int16"
     tier: str = "auto"
     refit: bool = False
+    cross_validation: int = 0
     where: str = "the grid"

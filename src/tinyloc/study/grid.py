@@ -4,6 +4,9 @@
     seeds = 5                                   # 0 to 4, or a list
     budgets = [16, 32, 64]                      # KB of flash and RAM together
     compressions = ["float", "static", "integer"]
+    cross_validation = 0                        # for how many of the seeds what runs on the device is also
+                                                # cross-validated (`data/folds.py`); winners are then chosen
+                                                # by that instead of by validation
     decision = "none"                           # or "auto": validation may put a decision layer behind what
                                                 # runs on the device, so that the room does not flap;
                                                 # "filter": the best one in any case
@@ -79,7 +82,7 @@ DECISIONS: Final = get_args(Decision)
 
 _TOP: Final = (
     "sets", "seeds", "budgets", "compressions", "baselines", "board", "precision", "tier", "decision",
-    "train", "models",
+    "cross_validation", "train", "models",
 )  # fmt: skip
 PAPER_TRAINING: Final[dict[str, Any]] = {
     "scaling": "minmax",
@@ -145,10 +148,12 @@ class _Reader(Values):
                 [f"{m.family} {m.size} {m.variant}".strip() for m in models if label in m.sets],
                 "; a `variant` tells them apart",
             )
+        seeds = self.seeds(value.get("seeds", 5))
         return Grid(
             sets=sets,
             models=models,
-            seeds=self.seeds(value.get("seeds", 5)),
+            seeds=seeds,
+            cross_validation=self.folded(value.get("cross_validation", Grid.cross_validation), len(seeds)),
             budgets=self.numbers("budgets", value.get("budgets", [16, 32, 64]), 1),
             baselines=self.choices(value, "baselines", BASELINES, BASELINES, "", empty=True),
             board=self.board(value.get("board", Grid.board)),
@@ -164,6 +169,11 @@ class _Reader(Values):
                 raise self.wrong("seeds", value, "at least 1 seed, or a list of seeds")
             return tuple(range(value))
         return self.numbers("seeds", value, 0)
+
+    def folded(self, value: Any, seeds: int) -> int:
+        if type(value) is not int or not 0 <= value <= seeds:
+            raise self.wrong("cross_validation", value, f"a number of seeds, 0 to {seeds}")
+        return value
 
     def board(self, value: Any) -> str:
         if not isinstance(value, str):

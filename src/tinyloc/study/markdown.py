@@ -12,9 +12,10 @@ from tinyloc.study.rows import Row
 from tinyloc.study.summary import KB, Line, Spread, beaten, lines, match, sets_of, tally, winners
 from tinyloc.study.table import load_rows
 
+CROSSED: Final = "cross-validation"
 HEAD: Final = (
-    "model", "compression", "validation", "macro-F1", "accuracy", "parameters", "state dict, KB", "flash, B",
-    "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
+    "model", "compression", "validation", CROSSED, "macro-F1", "accuracy", "parameters", "state dict, KB",
+    "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
 )  # fmt: skip
 
 
@@ -39,19 +40,23 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
         text.append(
             f"{facts['description']} {facts['access_points']} access points, {facts['rooms']} rooms; "
             f"{train:,} windows train, {validation:,} validate, {test:,} test; {len(about['seeds'])} seeds."
+            + (f" {facts['folds']} folds cross-validate." if facts.get("folds") else "")
             + (" **Simulated**: a test bed, no evidence about homes." if facts["simulated"] else "")
         )
         text.append("")
-    text.append(_row(HEAD))
-    text.append(_row(["---"] * len(HEAD)))
-    text += [_row(_cells(line)) for line in found]
+    table = [HEAD, ["---"] * len(HEAD), *(_cells(line) for line in found)]
+    if not any(line.crossed for line in found):
+        table = [[cell for name, cell in zip(HEAD, row, strict=True) if name != CROSSED] for row in table]
+    text += [_row(row) for row in table]
     text.append("")
     asked = winners(found, about["budgets_kb"])
     for winner in asked:
         line = winner.line
         figures = (
-            "" if line is None else f" Macro-F1 {_spread(line.f1)}; validation {_spread(line.validation)}."
+            "" if line is None else f" Macro-F1 {_spread(line.f1)}; validation {_spread(line.validation)}"
         )
+        if line is not None:
+            figures += f", {CROSSED} {_spread(line.crossed)}." if line.crossed else "."
         text.append(f"- {winner.sentence()}{figures}")
     text += [f"- {sentence}" for sentence in beaten(asked)]
     text += [f"- No figures: {line.full_name}: {error}" for line in found for error in line.errors]
@@ -72,6 +77,7 @@ def _cells(line: Line) -> list[str]:
         line.name,
         "" if line.baseline else line.compression,
         _spread(line.validation),
+        _spread(line.crossed),
         _spread(line.f1),
         _spread(line.accuracy),
         _count(line.parameters),

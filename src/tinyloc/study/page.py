@@ -101,6 +101,11 @@ class SetPart:
     match: Match
 
     @property
+    def crossed(self) -> bool:
+        """Whether anything was cross-validated."""
+        return any(line.crossed for line in self.lines)
+
+    @property
     def reported(self) -> bool:
         """Whether the paper has figures for this set."""
         return any(pair.paper is not None for one in self.paper for pair in one.pairs)
@@ -270,6 +275,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             parts=parts,
             about=about,
             headline=headline(parts),
+            crossed=any(one.crossed for one in parts),
             tally=tally([one.match for one in parts]),
             simulated=[one.label for one in parts if one.simulated],
             box={

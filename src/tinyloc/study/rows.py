@@ -11,6 +11,7 @@ from tinyloc.study.compressions import KNOWN
 
 BASELINE: Final = "baseline"
 """The family of the methods that every model has to beat."""
+_IDENTITY: Final = ("set", "family", "size", "variant", "compression", "seed", "simulated")
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Row:
     """Which cell it is, and its figures; None where a figure does not exist for it.
 
     `validation_f1`, `f1_macro`, `accuracy` 0 to 1, of the device's own answers where a device answered.
+    `cross_validation_f1` 0 to 1: of the integer models of all folds together, decision layer included.
     `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
     the emulated `board`, with the tier named. `instructions_answer`: executed for one answer, a whole window
@@ -41,6 +43,7 @@ class Row:
     seed: int
     simulated: bool = False
     validation_f1: float | None = None
+    cross_validation_f1: float | None = None
     f1_macro: float | None = None
     accuracy: float | None = None
     parameters: int | None = None
@@ -70,6 +73,11 @@ class Row:
         names = (self.set, self.family == BASELINE, self.family, _natural(self.size), self.variant)
         known = self.compression in KNOWN
         return (*names, KNOWN.index(self.compression) if known else len(KNOWN), self.compression, self.seed)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Which cell it is, without figures."""
+        return {name: getattr(self, name) for name in _IDENTITY}
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, by name; `f1_rooms` is a list."""

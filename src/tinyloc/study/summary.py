@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +48,7 @@ class Line:
     f1: Spread | None
     accuracy: Spread | None
     validation: Spread | None
+    crossed: Spread | None
     parameters: int | None
     parameters_paper: int | None
     state_dict_kb: float | None
@@ -158,6 +159,7 @@ def _line(rows: Sequence[Row]) -> Line:
         _spread([row.f1_macro for row in rows]),
         _spread([row.accuracy for row in rows]),
         _spread([row.validation_f1 for row in rows]),
+        _spread([row.cross_validation_f1 for row in rows]),
         _most(row.parameters for row in rows),
         _most(row.parameters_paper for row in rows),
         max(kilobytes, default=None),
@@ -203,7 +205,8 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Winner:
-    """The model that validation chooses among those whose flash and RAM together fit `budget_kb`.
+    """The model that validation, or cross-validation, chooses among those whose flash and RAM together fit
+    `budget_kb`.
 
     `line` is None where nothing fits. `beaten_by`: every baseline with a higher mean on test.
     """
@@ -268,8 +271,23 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def _rank(fitting: Sequence[Line]) -> Callable[[Line], tuple[float, int, str]]:
+    """The order of choice: by cross-validation where all have one, else by validation; then by size."""
+    crossed = all(line.crossed for line in fitting)
+
+    def key(line: Line) -> tuple[float, int, str]:
+        judged = line.crossed if crossed else line.validation
+        assert judged is not None
+        assert line.memory_bytes is not None
+        return (-judged.mean, line.memory_bytes, line.full_name)
+
+    return key
+
+
 def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
-    """For each budget who wins: chosen on validation, proven on the device, measured."""
+    """For each budget who wins: proven on the device, measured, and chosen by cross-validation where all
+    that fits has one, else on validation.
+    """
     result = []
     for budget in sorted(budgets_kb):
         fitting = [
@@ -282,12 +300,7 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
             and line.memory_bytes <= budget * KB
         ]
 
-        def worth(line: Line) -> tuple[float, int, str]:
-            assert line.validation is not None
-            assert line.memory_bytes is not None
-            return (-line.validation.mean, line.memory_bytes, line.full_name)
-
-        best = min(fitting, key=worth, default=None)
+        best = min(fitting, key=_rank(fitting), default=None)
         better = [
             line
             for line in found

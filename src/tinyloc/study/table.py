@@ -28,12 +28,15 @@ from tinyloc.errors import ModelFileError, OutputError, UsageError
 from tinyloc.study.rows import FIELDS, SHARES, Row, from_json, kind
 
 FORMAT: Final = "tinyloc study"
-VERSION: Final = 3
+VERSION: Final = 4
+"""Of the table and its rows."""
+CELLS: Final = 3
+"""Of what decides a cell: its digest knows it."""
 
 
 def digest(facts: Any) -> str:
     """A name for the cell that these facts decide, the version of tinyloc among them."""
-    text = json.dumps([VERSION, __version__, facts], sort_keys=True, allow_nan=False)
+    text = json.dumps([CELLS, __version__, facts], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -23,8 +23,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from tinyloc.data.folds import fold_time
 from tinyloc.data.recording import Recording
 from tinyloc.data.sources.base import Options, RemoteFile, Source, choose, number
 from tinyloc.data.sources.byrne_files import NAME, Tree, find_flat, find_tree, is_here, read_house
@@ -87,7 +87,8 @@ def load_house(house: str, folder: Path, options: Options) -> Material:
         if len(sets[2]) == 1
         else f"{len(sets[2])} free-living recordings test"
     )
-    division = Division(tuple(sets[0]), tuple(sets[1]), tuple(sets[2]), f"{who}; {tests}.")
+    folds = fold_time(_only(read.walks, rooms_of(sets[0])), BORDER)
+    division = Division(tuple(sets[0]), tuple(sets[1]), tuple(sets[2]), f"{who}; {tests}.", folds)
     protocol = Protocol(STEPS, HOP, STEP, fill_seconds=read.fill_seconds)
     source = SOURCES[house]
     return Material(
@@ -182,11 +183,6 @@ def _without_unlearnable(sets: Sequence[Sequence[Recording]]) -> tuple[list[list
     if not lost:
         return [list(part) for part in sets], []
 
-    def blank(one: Recording) -> Recording:
-        assert one.room is not None
-        hidden: npt.NDArray[np.bool_] = np.isin(one.room, lost)
-        return replace(one, room=np.where(hidden, "", one.room))
-
     notes = []
     for name in lost:
         seconds = [STEP * sum(np.count_nonzero(one.room == name) for one in part) for part in sets]
@@ -194,7 +190,15 @@ def _without_unlearnable(sets: Sequence[Sequence[Recording]]) -> tuple[list[list
             f"Room {name} has no training window; its {sum(seconds):.0f} s ({seconds[2]:.0f} s of the test) "
             "are left without a room."
         )
-    return [[blank(one) for one in part] for part in sets], notes
+    return [_only(part, sorted(known)) for part in sets], notes
+
+
+def _only(recordings: Sequence[Recording], rooms: Sequence[str]) -> list[Recording]:
+    """The recordings without the names of other rooms than these."""
+    return [
+        one if one.room is None else replace(one, room=np.where(np.isin(one.room, rooms), one.room, ""))
+        for one in recordings
+    ]
 
 
 def _read_tree(tree: Tree, options: Options) -> _Read:

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.folds import fold_time
 from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, Recording, TextArray
 from tinyloc.data.sources.base import STANDARD_GRAVITY, Options, choose, nearest, number
 from tinyloc.data.sources.times import TIME_UNITS, read_time
-from tinyloc.data.splits import Division, Material, Protocol, rooms_of, split_time
+from tinyloc.data.splits import Division, Fold, Material, Protocol, rooms_of, split_time
 from tinyloc.data.table import Table, read_csv, read_parquet
 from tinyloc.data.words import counted, flag
 from tinyloc.errors import DataError, SplitError, UsageError
@@ -326,6 +327,7 @@ def divide(
     test = [known[name] for name in test_names]
     validation = [known[name] for name in val_names]
     said = []
+    folds: tuple[Fold, ...] = ()
     if not test and len(rest) >= 2:
         count = max(1, round(len(rest) / 3))
         rest, test = rest[:-count], rest[-count:]
@@ -339,6 +341,7 @@ def divide(
         count = max(1, round(len(rest) * VALIDATION_SHARE))
         rest, validation = rest[:-count], rest[-count:]
     elif not validation:
+        folds = fold_time(rest, BORDER)
         early, late = split_time(rest[0], VALIDATION_SHARE, BORDER)
         rest, validation = [early], [late]
         said.append(f"the last {VALIDATION_SHARE:.0%} of the time before that validates")
@@ -346,7 +349,7 @@ def divide(
     roles = (("train", rest), ("validate", validation), ("test", test))
     listed = "; ".join(f"to {role}: {_count(members)}" for role, members in roles)
     ends = f" ({', '.join(said)}, with {BORDER:g} s left out at each border)" if said else ""
-    return Division(tuple(rest), tuple(validation), tuple(test), f"Sessions {listed}{ends}.")
+    return Division(tuple(rest), tuple(validation), tuple(test), f"Sessions {listed}{ends}.", folds)
 
 
 def _check_rooms(

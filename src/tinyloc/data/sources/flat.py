@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyloc.data.folds import fold_time
 from tinyloc.data.recording import FloatArray, Recording, TextArray
 from tinyloc.data.sources.base import Options, RemoteFile, Source, keep_possible
 from tinyloc.data.splits import Division, Material, Protocol, split_time
@@ -54,19 +55,18 @@ def load(folder: Path, options: Options) -> Material:
     """Divide the flat's recordings: runs of the calibration train and validate, the later drive tests."""
     calibration, notes = read(folder / "calibration.csv", "calibration")
     test, more = read(folder / "test_robot.csv", "test_robot")
-    train, validation = [], []
-    for number, (start, stop) in enumerate(find_runs(calibration.time, gap_for(STEP)), start=1):
-        early, late = split_time(
-            calibration.part(start, stop, f"calibration {number}"), VALIDATION_SHARE, BORDER
-        )
-        train.append(early)
-        validation.append(late)
+    runs = [
+        calibration.part(start, stop, f"calibration {number}")
+        for number, (start, stop) in enumerate(find_runs(calibration.time, gap_for(STEP)), start=1)
+    ]
+    train, validation = zip(*(split_time(run, VALIDATION_SHARE, BORDER) for run in runs), strict=True)
     division = Division(
-        tuple(train),
-        tuple(validation),
+        train,
+        validation,
         (test,),
         "The first three quarters of each of the four calibration runs train, their last quarters validate "
         "(one second is left out between), and the robot's drive later the same day tests.",
+        fold_time(runs, BORDER),
     )
     protocol = Protocol(steps=20, hop=3, seconds_per_step=STEP)
     return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more)

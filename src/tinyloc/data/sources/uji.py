@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from tinyloc.data.recording import FloatArray, Recording
 from tinyloc.data.sources.base import Options, RemoteFile, Source
-from tinyloc.data.splits import Division, Material, Protocol
+from tinyloc.data.splits import Division, Fold, Material, Protocol
 from tinyloc.data.table import Table, parse_csv, read_file
 from tinyloc.errors import DataError
 
@@ -124,6 +124,19 @@ def last_visits(areas: npt.NDArray[np.str_], visits: IntArray, share: float) -> 
     return held
 
 
+def visit_quarters(areas: npt.NDArray[np.str_], visits: IntArray) -> IntArray:
+    """The quarter of its area's rows, 0 to 3, in which the middle of each row's visit lies [R]."""
+    quarters = np.zeros(len(areas), np.int64)
+    for area in np.unique(areas):
+        rows = np.flatnonzero(areas == area)
+        _, first, inverse = np.unique(visits[rows], return_index=True, return_inverse=True)
+        place = np.argsort(np.argsort(first))[inverse]
+        counts = np.bincount(place)
+        middle = np.cumsum(counts) - counts / 2
+        quarters[rows] = (4 * middle / len(rows)).astype(np.int64)[place]
+    return quarters
+
+
 def load(folder: Path, options: Options) -> Material:
     """Training file less its last visits trains, those validate, the published validation file tests."""
     path = folder / "UJIndoorLoc.zip"
@@ -131,12 +144,21 @@ def load(folder: Path, options: Options) -> Material:
     corners = before.corners()
     areas = before.areas(corners)
     held = last_visits(areas, before.visits(), VALIDATION_SHARE)
+    quarters = visit_quarters(areas, before.visits())
+    folds = tuple(
+        Fold(
+            tuple(before.recordings(quarters != quarter, areas, "train")),
+            tuple(before.recordings(quarters == quarter, areas, "validation")),
+        )
+        for quarter in range(4)
+    )
     division = Division(
         tuple(before.recordings(~held, areas, "train")),
         tuple(before.recordings(held, areas, "validation")),
         tuple(after.recordings(np.ones(len(after.stamp), bool), after.areas(corners), "test")),
         "Of the training file, the last visits of each area (a quarter of its rows) validate and the rest "
         "trains; the published validation file, recorded four months later, tests. One row is one window.",
+        folds,
     )
     protocol = Protocol(steps=1, hop=1, seconds_per_step=0.0, fill_seconds=0.0)
     return Material("uji", division, protocol, SOURCE.licence, SOURCE.citation)

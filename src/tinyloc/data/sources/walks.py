@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyloc.data.folds import fold_stays
 from tinyloc.data.recording import FloatArray, Recording
 from tinyloc.data.sources.base import (
     STANDARD_GRAVITY,
@@ -28,7 +29,7 @@ from tinyloc.data.sources.base import (
     keep_possible,
 )
 from tinyloc.data.sources.walks_files import FILES, RAW, REPOSITORY
-from tinyloc.data.splits import Division, Material, Protocol, split_stays
+from tinyloc.data.splits import Division, Fold, Material, Protocol, split_stays
 from tinyloc.data.table import Table, read_csv
 from tinyloc.data.words import counted
 from tinyloc.errors import DataError
@@ -80,17 +81,20 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
     extent = (float(x0), float(x1), float(y0), float(y1))
     walks = [_with_zones(walk, extent) for walk in walks]
     rest, test = walks[:-tests], walks[-tests:]
+    folds: tuple[Fold, ...] = ()
     if len(rest) > 1:
         train, validation = rest[:-1], rest[-1:]
         who = f"{_names(train)} train{_s(train)}, {_names(validation)} validates"
     else:
         train, validation = split_stays(rest[0], VALIDATION_SHARE)
+        folds = fold_stays(rest[0])
         who = f"{rest[0].session} trains, but for the middle quarter of every stay in a zone, which validates"
     division = Division(
         tuple(train),
         tuple(validation),
         tuple(test),
         f"Walks with phone {phone}: {who}, {_names(test)} test{_s(test)}.",
+        folds,
     )
     step = round(float(np.median(np.concatenate([np.diff(walk.time) for walk in train]))), 2)
     protocol = Protocol(steps=10, hop=5, seconds_per_step=step)

@@ -1,0 +1,115 @@
+"""Cross-validation: what trains and validates, divided anew several times, so that all of it validates once.
+
+A single validation set of a minute or two cannot tell models that are a point apart. Folds give every model
+as many windows to be judged on as there were to learn from. What tests is in none of them.
+
+Where whole sessions train and validate, each of them validates in turn while the others train; more than
+`MOST_FOLDS` of them go together, neighbours with neighbours. Where parts of one session train and validate,
+the source says how it is divided (`Division.folds`), as a rule by quarters of its time (`fold_time`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.data.recording import Recording
+from tinyloc.data.splits import Fold, Material, cut, rooms_in_order, split_quarter, split_stays
+from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.errors import SplitError
+
+MOST_FOLDS: Final = 6
+QUARTERS: Final = 4
+
+
+def fold_sessions(recordings: Sequence[Recording]) -> tuple[Fold, ...]:
+    """Each of the recordings validates in turn, the others train. Raises SplitError for fewer than two."""
+    if len(recordings) < 2:
+        raise SplitError(
+            "one session trains and validates: there is no other to cross-validate with",
+            hint="Record a second session.",
+        )
+    turns = np.array_split(np.arange(len(recordings)), min(MOST_FOLDS, len(recordings)))
+    return tuple(
+        Fold(
+            tuple(one for i, one in enumerate(recordings) if i not in turn),
+            tuple(recordings[i] for i in turn),
+        )
+        for turn in turns
+    )
+
+
+def fold_time(recordings: Sequence[Recording], gap_seconds: float) -> tuple[Fold, ...]:
+    """Each quarter of the time of every recording validates in turn; `gap_seconds` are left out around it."""
+    return tuple(
+        _together([split_quarter(one, quarter, gap_seconds) for one in recordings])
+        for quarter in range(QUARTERS)
+    )
+
+
+def fold_stays(recording: Recording) -> tuple[Fold, ...]:
+    """Each quarter of every stay in a room validates in turn."""
+    share = 1 / QUARTERS
+    return tuple(
+        _together([split_stays(recording, share, (quarter + 0.5) * share)]) for quarter in range(QUARTERS)
+    )
+
+
+def _together(pairs: Sequence[tuple[list[Recording], list[Recording]]]) -> Fold:
+    train = tuple(one for around, _ in pairs for one in around)
+    return Fold(train, tuple(one for _, held in pairs for one in held))
+
+
+def build_folds(material: Material) -> tuple[WindowSets, ...]:
+    """Windows of every fold, as `build_sets` cuts them; their test sets are empty.
+
+    A validation window in a room that the fold's training windows do not know is left out: nothing could
+    answer it. Raises SplitError where a fold cannot train or validate.
+    """
+    division, rooms = material.division, rooms_in_order(material)
+    folds = division.folds or fold_sessions((*division.train, *division.validation))
+    return tuple(_sets(material, fold, rooms, number) for number, fold in enumerate(folds, start=1))
+
+
+def _sets(material: Material, fold: Fold, rooms: tuple[str, ...], number: int) -> WindowSets:
+    train = cut(material.protocol, fold.train, rooms, train=True)
+    validation = cut(material.protocol, fold.validation, rooms)
+    validation = _some(validation, np.isin(validation.room, np.unique(train.room)))
+    for role, windows in (("train", train), ("validation", validation)):
+        if not len(windows) or (role == "train" and len(np.unique(windows.room)) < 2):
+            names = ", ".join(one.session for one in fold.validation[:3])
+            raise SplitError(
+                f"{material.name}: no cross-validation: fold {number} ({names}) has "
+                + ("no window that validates" if role != "train" else "fewer than two rooms to train on"),
+                hint="Record for longer, or shorten the windows.",
+            )
+    return WindowSets(
+        name=material.name,
+        train=train,
+        validation=validation,
+        test=_some(validation, np.zeros(len(validation), bool)),
+        description=f"Fold {number} of the cross-validation.",
+        licence=material.licence,
+        citation=material.citation,
+        simulated=material.simulated,
+    )
+
+
+def _some(windows: Windows, chosen: npt.NDArray[np.bool_]) -> Windows:
+    """The chosen windows [W] alone."""
+    if chosen.all():
+        return windows
+    moves = windows.acceleration
+    return dataclasses.replace(
+        windows,
+        rssi=windows.rssi[chosen],
+        rooms_at=windows.rooms_at[chosen],
+        room=windows.room[chosen],
+        session=windows.session[chosen],
+        end_time=windows.end_time[chosen],
+        acceleration=None if moves is None else moves[chosen],
+    )

@@ -33,3 +33,15 @@ def walk(
 def make_sets(**shape: int) -> WindowSets:
     train, validation, test = (walk(seed, **shape) for seed in (1, 2, 3))
     return WindowSets("made up", train, validation, test, "One walk each.", "MIT", "nobody", simulated=True)
+
+
+class Interrupt:
+    """Presses Ctrl-C at the `after`-th report of progress."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, progress: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from learn_windows import make_sets
+from learn_windows import Interrupt, make_sets
 
 from tinyloc.errors import ModelFileError, TrainingError, UsageError
 from tinyloc.learn import train as training
@@ -25,18 +25,6 @@ SHORT = TrainOptions(
     batch=16,
     augmentation=Augmentation(0.2, 0.2, 0.05, 0.05),
 )
-
-
-class Interrupt:
-    """Presses Ctrl-C at the `after`-th evaluation."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def __call__(self, progress: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def test_it_learns_and_is_read_back(tmp_path):

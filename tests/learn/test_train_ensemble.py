@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from learn_windows import make_sets, walk
+from learn_windows import Interrupt, make_sets, walk
 
 from tinyloc.errors import StoppedError, UsageError
 from tinyloc.learn import ensemble as training
@@ -274,18 +274,6 @@ def test_other_words_name_no_members(words: str) -> None:
 def test_any_words_name_members_or_none(words: str) -> None:
     found = read_members(words)
     assert found is None or 2 <= len(found) <= 16
-
-
-class Interrupt:
-    """Presses Ctrl-C at the `after`-th report of progress."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def __call__(self, progress: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("again", [False, True])

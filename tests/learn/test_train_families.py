@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from learn_windows import make_sets
+from learn_windows import Interrupt, make_sets
 
 from tinyloc.errors import UsageError
 from tinyloc.learn.options import Augmentation, TrainOptions, model_config, record, resolve
@@ -34,18 +34,6 @@ OPTIONS = [
 
 def name(options: TrainOptions) -> str:
     return f"{options.family}-{options.layers}" + ("-crf" if options.crf else "")
-
-
-class Interrupt:
-    """Presses Ctrl-C at the `after`-th evaluation."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def __call__(self, progress: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=name)

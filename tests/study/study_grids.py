@@ -8,21 +8,30 @@ import subprocess
 import sys
 from pathlib import Path
 
-TINY = """
+SETS = """
 sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
-seeds = 2
-budgets = [2, 32]
-compressions = ["float", "integer"]
-baselines = ["forest300", "forest_small", "nearest_neighbours", "forest300_hmm"]
 tier = "pip"
-
+"""
+TRAIN = """
 [train]
 steps = 12
 evaluations = 2
 scaling = "minmax"
 augmentation = {}
 refit = true
+"""
+ONE = f"""{SETS}
+seeds = 1
+baselines = []
+"""
+"""How a grid of one seed without baselines begins."""
 
+TINY = f"""{SETS}
+seeds = 2
+budgets = [2, 32]
+compressions = ["float", "integer"]
+baselines = ["forest300", "forest_small", "nearest_neighbours", "forest300_hmm"]
+{TRAIN}
 [[models]]
 family = "mamba"
 size = "H2L1"

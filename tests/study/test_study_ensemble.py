@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from study_grids import write
+from study_grids import ONE, TRAIN, write
 
 from tinyloc.errors import UsageError
 from tinyloc.learn import refit as refitting
@@ -17,20 +17,9 @@ from tinyloc.study import run_study
 from tinyloc.study.cells import model_facts
 from tinyloc.study.grid import load_grid
 
-GRID = """
-sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
-seeds = 1
+GRID = f"""{ONE}
 compressions = ["float"]
-baselines = []
-tier = "pip"
-
-[train]
-steps = 12
-evaluations = 2
-scaling = "minmax"
-augmentation = {}
-refit = true
-
+{TRAIN}
 [[models]]
 family = "statnet"
 size = "H4"

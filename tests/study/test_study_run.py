@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 from rich.console import Console
-from study_grids import TINY, cells, start, table, write
+from study_grids import ONE, TINY, TRAIN, cells, start, table, write
 
 from tinyloc.errors import ModelFileError, StoppedError, UsageError
 from tinyloc.models.checkpoint import Checkpoint
@@ -100,20 +100,10 @@ def test_a_broken_table_is_said(whole: tuple[Path, list[Row]], tmp_path: Path) -
         load_rows(tmp_path)
 
 
-TAUGHT = """
-sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
-seeds = 1
+TAUGHT = f"""{ONE}
 compressions = ["distilled"]
-baselines = []
-tier = "pip"
-
-[train]
-steps = 12
-evaluations = 2
-scaling = "minmax"
-augmentation = {}
+{TRAIN}
 class_weights = 0.5
-refit = true
 
 [[models]]
 family = "mamba"

@@ -85,8 +85,9 @@ def train(
     [W, T, F], or [W, F] (`teachers.targets`).
 
     Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; `resume_from` that file
-    goes on from there. Raises TrainingError when training diverges, cannot start, or is resumed with other
-    data or options.
+    goes on from there. Forests and ensembles neither write nor read one: the first are grown in seconds, of
+    the second `pipeline/` keeps each member. Raises TrainingError when training diverges, cannot start, or is
+    resumed with other data or options.
     """
     asked = options or TrainOptions()
     options = resolve(asked, sets.train)

@@ -91,9 +91,9 @@ def train(
 
     With a `lesson` its teachers are trained first, or taken from the folder's `teachers/`, and the model
     learns from them too. An ensemble's members are kept in `members/`, each as soon as it is trained. With
-    `options.refit` the model is trained as validation chose, then once more on
-    validation windows too; the first is kept beside it, for all that is still to be chosen. An interrupted
-    training leaves `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
+    `options.refit` the model is trained as validation chose, then once more on validation windows too; the
+    first is kept beside it, for all that is still to be chosen. An interrupted training leaves
+    `training.state` and goes on from there. Raises StoppedError on Ctrl-C.
     """
     from tinyloc.learn.refit import refit
 

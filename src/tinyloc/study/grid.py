@@ -62,16 +62,8 @@ TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
 
 _NOT_FOR_TRAIN: Final = (
-    "family",
-    "hidden",
-    "layers",
-    "trees",
-    "leaves",
-    "seed",
-    "device",
-    "distil",
-    "members",
-)
+    "family", "hidden", "layers", "trees", "leaves", "members", "seed", "device", "distil",
+)  # fmt: skip
 _TRAIN: Final[dict[str, Any]] = {
     f.name: type(f.default) for f in dataclasses.fields(TrainOptions) if f.name not in _NOT_FOR_TRAIN
 } | {"rate": float, "dropout": float, "class_weights": float, "augmentation": dict}

@@ -1,0 +1,157 @@
+"""Cross-validation in a study: every fold's answers pooled, and winners chosen by them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from study_grids import ONE, TRAIN, table, write
+
+from tinyloc.data import load_folds
+from tinyloc.errors import UsageError
+from tinyloc.learn.train import train
+from tinyloc.metrics import macro_f1
+from tinyloc.pipeline import verify
+from tinyloc.pipeline.integers import integers
+from tinyloc.quant import decision
+from tinyloc.quant.replay import replay
+from tinyloc.study import markdown, page, run_study
+from tinyloc.study.grid import read_grid
+from tinyloc.study.rows import Row
+from tinyloc.study.summary import lines, winners
+
+MODELS = """
+[[models]]
+family = "mamba"
+size = "H2L1"
+compressions = ["float", "integer"]
+
+[[models]]
+family = "statnet"
+size = "H4"
+compressions = ["integer", "qat"]
+qat_steps = 3
+
+[[models]]
+family = "statnet"
+size = "H4"
+variant = "settled"
+decision = "filter"
+compressions = ["integer"]
+"""
+PLAIN = f"""{ONE}
+{TRAIN}
+{MODELS}
+"""
+CROSSED = f"cross_validation = 1\n{PLAIN}"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    folder = tmp_path_factory.mktemp("crossed")
+    return folder / "out", run_study(write(folder, CROSSED), folder / "out", jobs=1)
+
+
+def by_name(rows: list[Row]) -> dict[str, Row]:
+    return {f"{row.family} {row.variant} {row.compression}": row for row in rows}
+
+
+@pytest.mark.parametrize("which", ["mamba  integer", "statnet settled integer", "statnet  qat"])
+def test_it_is_the_answers_of_all_folds_together(which: str, whole: tuple[Path, list[Row]]) -> None:
+    """Beside a second way to it: each fold trained, lowered and asked by hand."""
+    row = by_name(whole[1])[which]
+    model = next(one for one in read_grid(CROSSED, "").models
+                 if (one.family, one.variant) == (row.family, row.variant))  # fmt: skip
+    options = dataclasses.replace(model.options(row.seed), refit=False)
+    rooms, answers = [], []
+    for sets in load_folds("house", minutes=11, rooms=4, access_points=4):
+        steps = 3 if row.compression == "qat" else 0
+        _, graph = integers(train(sets, options), sets, "int16", 8, qat_steps=steps, seed=0, pick=False)
+        choice = decision.choose(graph, sets, model.decision)
+        graph = graph if choice is None else choice.behind(graph)
+        answers.append(decision.answers_of(graph, replay(sets.validation, "reset", graph.motion))[1])
+        rooms.append(sets.validation.room)
+    assert row.cross_validation_f1 == macro_f1(np.concatenate(rooms), np.concatenate(answers))
+    assert row.cross_validation_f1 != row.validation_f1
+
+
+def test_only_what_runs_on_the_device_has_one(whole: tuple[Path, list[Row]]) -> None:
+    for name, row in by_name(whole[1]).items():
+        assert not row.error
+        assert (row.cross_validation_f1 is None) == name.endswith("float")
+
+
+def test_asked_for_later_nothing_is_measured_twice(
+    tmp_path: Path, whole: tuple[Path, list[Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_study(write(tmp_path, PLAIN), tmp_path / "out", jobs=1)
+    assert {row.cross_validation_f1 for row in before} == {None}
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("the emulated device has answered before")
+
+    monkeypatch.setattr(verify, "run_tier", never)
+    after = run_study(write(tmp_path, CROSSED), tmp_path / "out", jobs=1)
+    assert [dataclasses.replace(row, cross_validation_f1=None) for row in after] == before
+    assert table(tmp_path / "out") == table(whole[0])
+    again = run_study(write(tmp_path, PLAIN), tmp_path / "out", jobs=1)
+    assert again == before
+
+
+def test_the_first_seeds_alone(tmp_path: Path) -> None:
+    text = CROSSED.replace("seeds = 1", "seeds = [3, 5]").replace('["float", "integer"]', '["integer"]')
+    rows = run_study(write(tmp_path, text[: text.index("[[models]]", text.index("H2L1"))]), tmp_path / "out")
+    assert [(row.seed, row.cross_validation_f1 is None) for row in rows] == [(3, False), (5, True)]
+    (line,) = lines(rows)
+    assert line.crossed is not None
+    assert line.crossed.mean == rows[0].cross_validation_f1
+
+
+def row_of(size: str, validation: float, crossed: float | None, flash: int = 4_000) -> Row:
+    return Row(
+        "flat", "mamba", size, "", "integer", 0, validation_f1=validation, cross_validation_f1=crossed,
+        f1_macro=0.5, accuracy=0.5, windows=9, identical_windows=9, flash_bytes=flash, ram_bytes=500,
+        board="stm32l4", tier="pip",
+    )  # fmt: skip
+
+
+def test_winners_are_chosen_by_it_where_all_that_fits_has_it() -> None:
+    def won(*rows: Row) -> list[str]:
+        return [w.line.size if w.line else "" for w in winners(lines(rows), [8, 64])]
+
+    good, better = row_of("H2L1", 0.9, 0.7), row_of("H4L1", 0.8, 0.75)
+    assert won(good, better) == ["H4L1", "H4L1"]
+    large = row_of("H8L1", 0.7, 0.9, flash=20_000)
+    assert won(good, better, large) == ["H4L1", "H8L1"]
+    without = row_of("H8L1", 0.7, None, flash=20_000)
+    assert won(good, better, without) == ["H4L1", "H2L1"], "what has none cannot be compared so"
+    assert won(row_of("H2L1", 0.9, 0.75, flash=4_100), better) == ["H4L1", "H4L1"], "the smaller of equals"
+
+
+def test_page_and_document_say_how_it_was_chosen(whole: tuple[Path, list[Row]]) -> None:
+    about = {"sets": [{"label": "tiny", "name": "house", "description": "A house.", "simulated": True,
+                       "licence": "none", "rooms": 4, "access_points": 4, "windows": [3, 2, 1],
+                       "folds": 4}],
+             "budgets_kb": [32], "seeds": [0], "cross_validation": 1, "board": "stm32l4", "tier": "pip",
+             "precision": "int16"}  # fmt: skip
+    rows = whole[1]
+    html, text = page.render(rows, about), markdown.render(rows, about)
+    line = winners(lines(rows), [32])[0].line
+    assert line is not None
+    for said in ("by cross-validation", "4 folds cross-validate", f"<td>{line.crossed}</td>"):
+        assert said in html
+    assert f"cross-validation {line.crossed}" in text
+    assert "| cross-validation |" in text
+    plain = [dataclasses.replace(row, cross_validation_f1=None) for row in rows]
+    for said in (page.render(plain, about), markdown.render(plain, {**about, "sets": []})):
+        assert "cross-validat" not in said.lower()
+        assert "None" not in said
+
+
+@pytest.mark.parametrize("wrong", ["-1", "2", "true", '"all"', "0.5"])
+def test_a_number_of_seeds(wrong: str) -> None:
+    with pytest.raises(UsageError, match=r"cross_validation: .*expected a number of seeds, 0 to 1"):
+        read_grid(CROSSED.replace("cross_validation = 1", f"cross_validation = {wrong}"), "grid")

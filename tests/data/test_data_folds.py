@@ -1,4 +1,4 @@
-"""Folds of a cross-validation: all that trains and validates is judged once, by models that never saw it."""
+"""Folds of a cross-validation: what trains and validates is judged once, by what the rest of it trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from byrne_trees import house, unpack
+from byrne_trees import ONCE, ROUND, house, unpack
 from hypothesis import given
 from hypothesis import strategies as st
 from recording_samples import rows, write
@@ -17,7 +17,7 @@ from tinyloc.data import load_folds, load_material, load_windows
 from tinyloc.data.folds import MOST_FOLDS, QUARTERS, build_folds, fold_sessions, fold_stays, fold_time
 from tinyloc.data.recording import Recording
 from tinyloc.data.sources.uji import visit_quarters
-from tinyloc.data.splits import Fold
+from tinyloc.data.splits import Fold, Material, rooms_of
 from tinyloc.errors import SplitError
 
 
@@ -46,11 +46,6 @@ def test_each_session_validates_once(count: int) -> None:
         assert names | {one.session for one in fold.validation} == {one.session for one in sessions}
         assert len(fold.train) + len(fold.validation) == count
         assert fold.train
-
-
-def test_one_session_has_no_other_to_be_judged_by() -> None:
-    with pytest.raises(SplitError, match="one session trains and validates"):
-        fold_sessions([recording([0, 1], ["a", "b"])])
 
 
 @given(steps, st.floats(0, 2.0))
@@ -90,7 +85,7 @@ def test_quarters_of_each_stay_cover_it(steps: list[float], names: list[str]) ->
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 9)), min_size=1, max_size=80))
 def test_a_visit_stays_whole(places: list[tuple[str, int]]) -> None:
     areas = np.array([area for area, _ in places], np.str_)
-    visits = np.array([visit + 10 * (area == "b") for area, visit in places], np.int64)
+    visits = np.array([visit for _, visit in places], np.int64)
     quarters = visit_quarters(areas, visits)
     assert ((quarters >= 0) & (quarters < 4)).all()
     for visit in np.unique(visits):
@@ -113,34 +108,59 @@ def test_the_folds_of_a_house(tmp_path: Path) -> None:
         assert fold.simulated
 
 
+def of_folds(*folds: Fold) -> Material:
+    material = load_material("house", minutes=20, rooms=4, access_points=5)
+    return dataclasses.replace(material, division=dataclasses.replace(material.division, folds=folds))
+
+
+def only(one: Recording, *rooms: str) -> Recording:
+    assert one.room is not None
+    return dataclasses.replace(one, room=np.where(np.isin(one.room, rooms), one.room, ""))
+
+
 def test_a_room_that_a_fold_cannot_know_is_not_asked_for() -> None:
     material = load_material("house", minutes=20, rooms=4, access_points=5)
     first, second, *_ = material.division.train
-    assert first.room is not None
-    hidden = sorted(set(first.room.tolist()) - {""})[0]
-    poor = dataclasses.replace(first, room=np.where(first.room == hidden, "", first.room))
-    fold = Fold((poor,), (second,))
-    division = dataclasses.replace(material.division, folds=(fold,))
-    (sets,) = build_folds(dataclasses.replace(material, division=division))
-    asked = sets.train.rooms.index(hidden)
-    assert asked not in sets.train.room
-    assert asked not in sets.validation.room
-    assert len(set(sets.validation.room.tolist())) == len(sets.train.rooms) - 1
+    hidden, *others = rooms_of([first])
+    poor, whole = build_folds(of_folds(Fold((only(first, *others),), (second,)), Fold((first,), (second,))))
+    asked = poor.train.rooms.index(hidden)
+    assert asked not in poor.train.room
+    assert asked not in poor.validation.room
+    kept = whole.validation.room != asked
+    assert np.array_equal(poor.validation.room, whole.validation.room[kept])
+    assert np.array_equal(poor.validation.rssi, whole.validation.rssi[kept])
 
 
-@pytest.mark.parametrize(("train", "said"), [(["a"] * 90, "fewer than two rooms"), ([], "no window")])
-def test_a_fold_that_cannot_be(train: list[str], said: str) -> None:
+def test_folds_that_cannot_be_are_left_out() -> None:
+    first, second, third, *_ = load_material("house", minutes=20, rooms=4, access_points=5).division.train
+    room = rooms_of([first])[0]
+    good = Fold((first, second), (third,)), Fold((second, third), (first,))
+    bad = (
+        Fold((only(first, room),), (second,)),  # one room to train on
+        Fold((first,), (second.part(0, 3, "short"),)),  # too short to validate
+        Fold((first,), (only(second),)),  # not annotated
+        Fold((), (second,)),
+        Fold((first,), ()),
+    )
+    found = build_folds(of_folds(good[0], *bad, good[1]))
+    assert [fold.validation.sessions for fold in found] == [(third.session,), (first.session,)]
+    with pytest.raises(SplitError, match="house: 1 fold of 6 can train and validate"):
+        build_folds(of_folds(good[0], *bad))
+
+
+def test_one_session_has_no_other_to_be_judged_by() -> None:
     material = load_material("house", minutes=20, rooms=4, access_points=5)
-    one = material.division.train[0]
-    assert one.room is not None
-    if train:
-        room = str(sorted(set(one.room.tolist()) - {""})[0])
-        fold = Fold((dataclasses.replace(one, room=np.where(one.room == room, room, "")),), (one,))
-    else:
-        fold = Fold((one,), (one.part(0, 3, "short"),))
-    division = dataclasses.replace(material.division, folds=(fold,))
-    with pytest.raises(SplitError, match=f"fold 1 .*{said}"):
+    division = dataclasses.replace(material.division, train=material.division.train[:1], validation=())
+    with pytest.raises(SplitError, match="house: 0 folds of 1"):
         build_folds(dataclasses.replace(material, division=division))
+
+
+def test_a_session_with_a_pause(tmp_path: Path) -> None:
+    """A quarter in which nothing was recorded is no fold."""
+    table = rows(1200, sessions=1)
+    late = [[f"{float(row[0]) + 100:.1f}", *row[1:]] if i > 200 else row for i, row in enumerate(table[1:])]
+    folds = load_folds(str(write(tmp_path / "pause.csv", [table[0], *late])), steps=10, hop=5)
+    assert len(folds) == QUARTERS - 1
 
 
 def test_one_session_of_ones_own_is_divided_by_its_time(tmp_path: Path) -> None:
@@ -159,12 +179,18 @@ def test_several_sessions_of_ones_own_take_turns(tmp_path: Path) -> None:
     assert [fold.validation.sessions for fold in build_folds(material)] == [(name,) for name in sessions]
 
 
-def test_a_fingerprint_walk_is_divided_by_its_time(tmp_path: Path) -> None:
-    unpack(tmp_path / "byrne", house())
+@pytest.mark.parametrize("walk", [ROUND, ONCE, (1, 2, 3, 2, 3, 2, 3, 2)])
+def test_a_fingerprint_walk_is_divided_by_its_time_or_that_in_each_room(
+    walk: tuple[int, ...], tmp_path: Path
+) -> None:
+    unpack(tmp_path / "byrne", house(walk))
     folds = load_folds("byrne:A", data_dir=tmp_path)
     assert len(folds) == QUARTERS
+    judged = np.concatenate([fold.validation.room for fold in folds])
+    assert set(judged) == set(range(len(folds[0].train.rooms))), "every room is judged"
     for fold in folds:
         assert not set(fold.train.end_time.tolist()) & set(fold.validation.end_time.tolist())
+        assert len(np.unique(fold.train.room)) > 1
 
 
 COUNTS = {"flat": 4, "walks:library": 3, "walks:canteen": 5, "walks:carpark": 4, "tracks": 6, "uji": 4}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from learn_windows import make_sets
 
+from tinyloc.data.windows import merged
 from tinyloc.errors import UsageError
 from tinyloc.learn import distil, teachers
 from tinyloc.learn.options import Augmentation, Distil, TrainOptions
@@ -77,7 +78,7 @@ def test_a_refitted_student_has_its_familys_weights_alone(taught, name, kind):
     again = [refit(SETS, FAMILIES[one], taught[one]) for one in ("mdcsa", "statnet")]
     how = {"tau": 2.0 if kind == "soft" else 1.0, "alpha": 0.5}
     chosen = teachers.distilled(SETS, options, [taught["mdcsa"], taught["statnet"]], kind, **how)
-    made = teachers.distilled(SETS, options, again, kind, chosen=chosen, **how)
+    made = teachers.distilled(merged(SETS), options, again, kind, chosen=chosen, **how)
     assert made.weights.keys() == chosen.weights.keys() == made.config.weight_shapes().keys()
     assert made.training["refit"]
     assert made.training["options"]["distil"]["teacher"] == teachers.digest(again)

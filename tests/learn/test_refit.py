@@ -8,8 +8,9 @@ from learn_windows import make_sets, walk
 
 from tinyloc.data.windows import joined, merged
 from tinyloc.errors import SplitError
+from tinyloc.learn.members import Member
 from tinyloc.learn.options import Augmentation, TrainOptions
-from tinyloc.learn.refit import decided, refit
+from tinyloc.learn.refit import decided, refit, retrain
 from tinyloc.learn.teachers import distilled, forest
 from tinyloc.learn.train import train
 from tinyloc.models import classic
@@ -55,10 +56,23 @@ def test_a_refit_never_sees_the_test_windows():
     assert all(np.array_equal(first.weights[name], second.weights[name]) for name in first.weights)
 
 
+@pytest.mark.parametrize("family", ["mamba", "forest", "ensemble"])
+def test_a_refit_is_a_retraining_on_both_sets_and_picks_nothing(family):
+    members = (Member("statnet", 4), Member("forest", trees=3, leaves=4)) if family == "ensemble" else ()
+    options = dataclasses.replace(SHORT, family=family, members=members, trees=3, leaves=4)
+    chosen, both = train(SETS, options), merged(SETS)
+    first = refit(SETS, options, chosen)
+    second = retrain(dataclasses.replace(both, validation=walk(8)), options, chosen)
+    for name, values in first.weights.items():
+        np.testing.assert_array_equal(values, second.weights[name])
+    alone = retrain(SETS, options, chosen)
+    assert any(not np.array_equal(alone.weights[name], first.weights[name]) for name in first.weights)
+
+
 def test_a_student_is_refitted_by_a_teacher_that_knows_both_sets():
     teacher, later = forest(SETS.train, trees=10), forest(merged(SETS).train, trees=10)
     chosen = distilled(SETS, SHORT, teacher, "soft", tau=2.0, alpha=0.5)
-    again = distilled(SETS, SHORT, later, "soft", tau=2.0, alpha=0.5, chosen=chosen)
+    again = distilled(merged(SETS), SHORT, later, "soft", tau=2.0, alpha=0.5, chosen=chosen)
     assert again.training["refit"] is True
     assert again.training["options"]["distil"]["kind"] == "soft"
 

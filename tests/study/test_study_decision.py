@@ -76,7 +76,8 @@ def test_a_layer_that_cannot_be_is_refused_before_anything_is_trained(
 
     parts = {name: single(getattr(tiny, name)) for name in ("train", "validation", "test")}
     sets = dataclasses.replace(tiny, **parts)
-    monkeypatch.setattr("tinyloc.study.engine.load_windows", lambda *_, **__: sets)
+    monkeypatch.setattr("tinyloc.study.engine.load_material", lambda *_, **__: None)
+    monkeypatch.setattr("tinyloc.study.engine.build_sets", lambda _: sets)
     grid = read_grid(
         'sets = ["uji"]\nseeds = 1\ncompressions = ["integer"]\nbaselines = []\ntier = "pip"\n'
         '[[models]]\nfamily = "mamba"\nsize = "H2L1"\ndecision = "filter"\n',

@@ -11,7 +11,8 @@ the source says how it is divided (`Division.folds`), as a rule by quarters of i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from tinyloc.data.recording import Recording
 from tinyloc.data.splits import Fold, Material, cut, rooms_in_order, split_quarter, split_stays
 from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.words import counted
 from tinyloc.errors import SplitError
 
 MOST_FOLDS: Final = 6
@@ -27,12 +29,7 @@ QUARTERS: Final = 4
 
 
 def fold_sessions(recordings: Sequence[Recording]) -> tuple[Fold, ...]:
-    """Each of the recordings validates in turn, the others train. Raises SplitError for fewer than two."""
-    if len(recordings) < 2:
-        raise SplitError(
-            "one session trains and validates: there is no other to cross-validate with",
-            hint="Record a second session.",
-        )
+    """Each of the recordings validates in turn, the others train."""
     turns = np.array_split(np.arange(len(recordings)), min(MOST_FOLDS, len(recordings)))
     return tuple(
         Fold(
@@ -46,7 +43,7 @@ def fold_sessions(recordings: Sequence[Recording]) -> tuple[Fold, ...]:
 def fold_time(recordings: Sequence[Recording], gap_seconds: float) -> tuple[Fold, ...]:
     """Each quarter of the time of every recording validates in turn; `gap_seconds` are left out around it."""
     return tuple(
-        _together([split_quarter(one, quarter, gap_seconds) for one in recordings])
+        together(split_quarter(one, quarter, gap_seconds) for one in recordings)
         for quarter in range(QUARTERS)
     )
 
@@ -55,44 +52,46 @@ def fold_stays(recording: Recording) -> tuple[Fold, ...]:
     """Each quarter of every stay in a room validates in turn."""
     share = 1 / QUARTERS
     return tuple(
-        _together([split_stays(recording, share, (quarter + 0.5) * share)]) for quarter in range(QUARTERS)
+        together([split_stays(recording, share, (quarter + 0.5) * share)]) for quarter in range(QUARTERS)
     )
 
 
-def _together(pairs: Sequence[tuple[list[Recording], list[Recording]]]) -> Fold:
-    train = tuple(one for around, _ in pairs for one in around)
-    return Fold(train, tuple(one for _, held in pairs for one in held))
+def together(pairs: Iterable[tuple[list[Recording], list[Recording]]]) -> Fold:
+    """One fold of recordings that were each divided into (what trains, what validates)."""
+    train, held = zip(*pairs, strict=True)
+    return Fold(tuple(itertools.chain(*train)), tuple(itertools.chain(*held)))
 
 
 def build_folds(material: Material) -> tuple[WindowSets, ...]:
     """Windows of every fold, as `build_sets` cuts them; their test sets are empty.
 
     A validation window in a room that the fold's training windows do not know is left out: nothing could
-    answer it. Raises SplitError where a fold cannot train or validate.
+    answer it. So is a fold that has nothing to validate by, or fewer than two rooms to train on. Raises
+    SplitError where fewer than two folds remain.
     """
     division, rooms = material.division, rooms_in_order(material)
     folds = division.folds or fold_sessions((*division.train, *division.validation))
-    return tuple(_sets(material, fold, rooms, number) for number, fold in enumerate(folds, start=1))
+    found = [_sets(material, fold, rooms) for fold in folds if fold.train and fold.validation]
+    kept = tuple(sets for sets in found if len(sets.validation) and len(np.unique(sets.train.room)) > 1)
+    if len(kept) < 2:
+        raise SplitError(
+            f"{material.name}: {counted(len(kept), 'fold')} of {len(folds)} can train and validate; a "
+            "cross-validation needs two",
+            hint="Do without it, or record more sessions that visit all rooms.",
+        )
+    return kept
 
 
-def _sets(material: Material, fold: Fold, rooms: tuple[str, ...], number: int) -> WindowSets:
+def _sets(material: Material, fold: Fold, rooms: tuple[str, ...]) -> WindowSets:
     train = cut(material.protocol, fold.train, rooms, train=True)
     validation = cut(material.protocol, fold.validation, rooms)
     validation = _some(validation, np.isin(validation.room, np.unique(train.room)))
-    for role, windows in (("train", train), ("validation", validation)):
-        if not len(windows) or (role == "train" and len(np.unique(windows.room)) < 2):
-            names = ", ".join(one.session for one in fold.validation[:3])
-            raise SplitError(
-                f"{material.name}: no cross-validation: fold {number} ({names}) has "
-                + ("no window that validates" if role != "train" else "fewer than two rooms to train on"),
-                hint="Record for longer, or shorten the windows.",
-            )
     return WindowSets(
         name=material.name,
         train=train,
         validation=validation,
         test=_some(validation, np.zeros(len(validation), bool)),
-        description=f"Fold {number} of the cross-validation.",
+        description=f"Cross-validation by {', '.join(one.session for one in fold.validation[:3])}.",
         licence=material.licence,
         citation=material.citation,
         simulated=material.simulated,

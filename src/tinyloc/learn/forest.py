@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-from tinyloc.data.windows import Windows, WindowSets, merged
+from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import TrainingError
 from tinyloc.learn.options import TrainOptions, is_sparse, record
 from tinyloc.metrics import macro_f1
@@ -110,17 +110,17 @@ def grow(sets: WindowSets, options: TrainOptions, told: Told | None = None) -> C
 
 
 def regrow(sets: WindowSets, options: TrainOptions, chosen: Checkpoint) -> Checkpoint:
-    """A forest grown the way of `chosen` (what `grow(sets, options)` gave), on training and validation.
+    """A forest grown the way of `chosen` (what `grow` gave with these options) on `sets.train`.
 
     It keeps the validation score of `chosen`, which had not seen those windows. Raises what `grow` does.
     """
-    both, trials = merged(sets), chosen.training["trials"]
+    trials = chosen.training["trials"]
     best = max((t for t in trials if t["nodes"]), key=lambda trial: (trial["macro_f1"], -trial["nodes"]))
     way = Growth(*(best[field.name] for field in dataclasses.fields(Growth)))
-    weights = _grown(both.train, options, way, best["start"])
+    weights = _grown(sets.train, options, way, best["start"])
     if not len(weights["feature"]):
         raise _nothing_to_tell_by()
-    model = _checkpoint(both, options, weights, chosen.training["validation_macro_f1"], trials)
+    model = _checkpoint(sets, options, weights, chosen.training["validation_macro_f1"], trials)
     return dataclasses.replace(model, training={**model.training, "refit": True})
 
 

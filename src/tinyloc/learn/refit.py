@@ -54,19 +54,45 @@ def refit(
 ) -> Checkpoint:
     """Train as `chosen` (what `train(sets, options)` gave) was trained, on training and validation windows.
 
+    `targets`: a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
+    """
+    return retrain(
+        merged(sets),
+        options,
+        chosen,
+        targets=targets,
+        resume_from=resume_from,
+        interrupt_to=interrupt_to,
+        progress=progress,
+    )
+
+
+def retrain(
+    sets: WindowSets,
+    options: TrainOptions,
+    chosen: Checkpoint,
+    *,
+    targets: npt.NDArray[np.float32] | None = None,
+    resume_from: Path | None = None,
+    interrupt_to: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """Train as `chosen` was trained, on `sets.train`, whatever it was that `chosen` learned from; nothing is
+    picked by `sets.validation`.
+
     It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen. `targets`:
-    a teacher's, for `merged(sets).train`. The other arguments and errors are those of `train`.
+    a teacher's, for `sets.train`. The other arguments and errors are those of `train`.
     """
     if isinstance(chosen.config, EnsembleConfig):
 
         def again(some: WindowSets, own: TrainOptions, member: Checkpoint) -> Checkpoint:
-            return refit(some, own, member, progress=progress)
+            return retrain(some, own, member, progress=progress)
 
         return ensemble.refit(sets, options, chosen, again)
     if isinstance(chosen.config, ForestConfig):
         return forest.regrow(sets.only(chosen.access_points), options, chosen)
     model = train(
-        merged(sets.only(chosen.access_points)),
+        sets.only(chosen.access_points),
         decided(options, chosen),
         targets=targets,
         resume_from=resume_from,

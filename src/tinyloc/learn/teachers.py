@@ -24,11 +24,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from torch.nn import functional
 
 import tinyloc
-from tinyloc.data.windows import Windows, WindowSets, merged
+from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import ModelFileError, UsageError
 from tinyloc.learn.distil import with_hidden
 from tinyloc.learn.options import Distil, Teaching, TrainOptions, read, record, resolve
-from tinyloc.learn.refit import refit
+from tinyloc.learn.refit import refit, retrain
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.streams import streams
 from tinyloc.learn.train import Progress, train
@@ -295,11 +295,11 @@ def distilled(
 ) -> Checkpoint:
     """A student of these options, taught on `sets.train` in that way (`Distil` explains the numbers).
 
-    `chosen`: the student that validation chose; the one returned is then taught like it on training and
-    validation windows (`refit.py`), by a teacher that has learned from both.
+    `chosen`: the student that validation chose; the one returned is then taught like it, and nothing is
+    picked (`refit.retrain`): for a refit on `merged(sets)`, by a teacher that has learned from both.
     """
     options = dataclasses.replace(options, distil=Distil(kind, digest(teacher), tau, alpha))
-    said = targets(teacher, sets.train if chosen is None else merged(sets).train, kind, tau)
+    said = targets(teacher, sets.train, kind, tau)
     if chosen is None:
         return train(sets, options, targets=said, progress=progress)
-    return refit(sets, options, chosen, targets=said, progress=progress)
+    return retrain(sets, options, chosen, targets=said, progress=progress)

@@ -107,6 +107,15 @@ class Choice:
         """`graph` with the chosen layer, where there is one: the model judged, or one that was trained on."""
         return graph if self.layer is None else self.layer.behind(graph)
 
+    def learned_from(self, train: Windows, seconds: float) -> Choice:
+        """The same choice, with what its layer takes from training windows taken from these; `seconds` from
+        one answer to the next.
+        """
+        if self.layer is None or self.chosen.form != "walks":
+            return self
+        chain = walks_chain(transitions(train, seconds))
+        return dataclasses.replace(self, layer=dataclasses.replace(self.layer, chain=chain))
+
     @property
     def none(self) -> Candidate:
         """How the model does without."""

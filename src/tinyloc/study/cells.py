@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import load_windows_file
+from tinyloc.data.order import hop_seconds
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import available_tiers, find_tier
@@ -68,8 +69,7 @@ class Cell:
 @dataclass(frozen=True)
 class Task:
     """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
-    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one. `pick`:
-    whether training as integers may pick an evaluation; not where a refit has nothing to pick by.
+    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one.
     """
 
     out: Path
@@ -83,7 +83,6 @@ class Task:
     precision: Precision = "int16"
     refit: bool = False
     folds: tuple[Path, ...] = ()
-    pick: bool = True
 
     @property
     def seed(self) -> int:
@@ -118,6 +117,8 @@ def work(task: Task) -> list[Row]:
     if not task.cells:
         with contextlib.suppress(*_NO_FIGURES):  # then its students say so, each in its own row
             shared.teacher()
+            for path in task.folds:
+                shared.teacher_on(_sets(path))
     for cell in task.cells:
         row = folder.take(cell.digest)
         if row is None:
@@ -138,7 +139,10 @@ def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
     if row is None:
         row = shared.row(cell.row)
         folder.leave(cell.plain, row)
-    return shared.crossed(row)
+    try:
+        return shared.crossed(row)
+    except _NO_FIGURES as error:
+        return dataclasses.replace(row, error=f"cross-validation: {error}")
 
 
 class Pair(NamedTuple):
@@ -175,21 +179,25 @@ class _Shared:
         return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression))
 
     def crossed(self, row: Row) -> Row:
-        """The row with its cross-validation: macro-F1 over the validation windows of all folds together, each
-        answered by the integer model (its decision layer too) that the others' windows trained.
+        """The row with its cross-validation: macro-F1 over the windows that validate in the folds, all folds
+        together, each answered by the integer model that the others' windows trained.
+
+        How to train, and which decision layer, validation has decided before, once for all folds: had each
+        fold picked by the windows that judge it, what picks most would look best.
         """
-        task, compression = self.task, COMPRESSIONS[row.compression]
-        assert task.model is not None
-        model = dataclasses.replace(task.model, train=dataclasses.replace(task.model.train, refit=False))
+        compression, sets = COMPRESSIONS[row.compression], self.sets
+        choice = self.settled(self.graph(self.pair(compression.source).judged, sets, compression))[0]
         rooms, answers = [], []
-        for windows in task.folds:
-            fold = _Shared(dataclasses.replace(task, windows=windows, model=model, folds=()))
-            chosen = fold.graph(fold.pair(compression.source).judged, fold.sets, compression)
-            answers.append(fold.settled(chosen)[2])
-            rooms.append(fold.sets.validation.room)
-        return dataclasses.replace(
-            row, cross_validation_f1=macro_f1(np.concatenate(rooms), np.concatenate(answers))
-        )
+        for path in self.task.folds:
+            fold = _sets(path)
+            graph = self.graph(self.again_on(fold, compression.source), fold, compression, pick=False)
+            if choice is not None:
+                graph = choice.learned_from(fold.train, hop_seconds(sets.validation)).behind(graph)
+            windows = fold.only(graph.access_points).validation
+            answers.append(decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1])
+            rooms.append(windows.room)
+        crossed = macro_f1(np.concatenate(rooms), np.concatenate(answers))
+        return dataclasses.replace(row, cross_validation_f1=crossed)
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""
@@ -224,7 +232,7 @@ class _Shared:
 
         def final() -> Checkpoint:
             again: Checkpoint = distilled(
-                self.sets, options, teacher.final, model.teaching, chosen=first, **how
+                merged(self.sets), options, teacher.final, model.teaching, chosen=first, **how
             )
             return again
 
@@ -272,18 +280,73 @@ class _Shared:
             judged, ensemble.refit(self.sets, options, judged, lambda _, own, __: self.trained(own).final)
         )
 
-    def kept(self, facts: dict[str, Any], make: Callable[[], Checkpoint]) -> Checkpoint:
-        """The model that these facts decide, from this study's folder where it was made before."""
-        path = self.path(facts)
+    def again_on(self, fold: WindowSets, source: str) -> Checkpoint:
+        """The trained model as validation chose it, trained anew on a fold, where nothing is picked."""
+        model = self.task.model
+        assert model is not None
+        options = dataclasses.replace(model.options(self.task.seed), refit=False)
+        if source == "float":
+            return self.retrained(fold, options)
+        chosen, teacher, how = (
+            self.pair(source).judged,
+            self.teacher_on(fold),
+            {"tau": model.tau, "alpha": model.alpha},
+        )
+        about = {
+            "source": source,
+            "seed": self.task.seed,
+            "model": model_facts(model),
+            "as": self.sets.digest,
+        }
+
+        def again() -> Checkpoint:
+            taught: Checkpoint = part(source)(fold, options, teacher, model.teaching, chosen=chosen, **how)
+            return taught
+
+        return self.kept(about, again, fold)
+
+    def teacher_on(self, fold: WindowSets) -> Any:
+        """Who teaches on a fold, or a list of them: as validation chose each, trained anew."""
+        model = self.task.model
+        assert model is not None
+        options = {one: model.teacher_options(one) for one in model.teachers if not one.trees}
+        found = [
+            one.grow(fold.train)
+            if one.trees
+            else self.retrained(fold, dataclasses.replace(options[one], refit=False))
+            for one in model.teachers
+        ]
+        return found[0] if len(found) == 1 else found
+
+    def retrained(self, fold: WindowSets, options: Any) -> Checkpoint:
+        """The float model with these options as validation chose it, trained anew on a fold; so is each
+        member of an ensemble.
+        """
+        from tinyloc.learn import ensemble
+        from tinyloc.learn.refit import retrain
+
+        chosen = self.trained(options).judged
+        if options.members:
+            return ensemble.refit(fold, options, chosen, lambda _, own, __: self.retrained(fold, own))
+        about = {"source": "float", "options": train_facts(options), "as": self.sets.digest}
+        return self.kept(about, lambda: retrain(fold, options, chosen), fold)
+
+    def kept(
+        self, facts: dict[str, Any], make: Callable[[], Checkpoint], sets: WindowSets | None = None
+    ) -> Checkpoint:
+        """The model that these facts decide on `sets` (the task's own, if not given), from this study's
+        folder where it was made before.
+        """
+        path = self.path(facts, sets or self.sets)
         taken = _load(path)
         if taken is None:
             taken = make()
             taken.save(path)
         return taken
 
-    def path(self, facts: dict[str, Any]) -> Path:
+    def path(self, facts: dict[str, Any], sets: WindowSets) -> Path:
         """Where a model trained so on these windows is kept."""
-        mark = digest([self.sets.digest, facts])
+        mark = digest([sets.digest, facts])
         return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
 
     def in_torch(self, row: Row, pair: Pair, form: str) -> Row:
@@ -301,8 +364,10 @@ class _Shared:
         kilobytes = float(size(form, pair.final)) if size is not None and network else None
         return dataclasses.replace(self.scored(row, judged, final), state_dict_kb=kilobytes)
 
-    def graph(self, checkpoint: Checkpoint, sets: WindowSets, how: Compression) -> Graph:
-        """The integer graph, of the model as it is or trained on as integers: on `sets`, its own."""
+    def graph(self, checkpoint: Checkpoint, sets: WindowSets, how: Compression, pick: bool = True) -> Graph:
+        """The integer graph, of the model as it is or trained on as integers: on `sets`, its own. `pick`:
+        whether that training may pick an evaluation by validation.
+        """
         from tinyloc.pipeline.integers import integers
 
         task = self.task
@@ -314,7 +379,7 @@ class _Shared:
             how.weight_bits,
             qat_steps=task.model.qat_steps if how.form == "qat" else 0,
             seed=task.seed,
-            pick=task.pick,
+            pick=pick and not task.model.train.refit,  # a model is judged as the final one is made
         )
         return graph
 

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.data import load_folds, load_windows, save_windows
+from tinyloc.data import load_material, save_windows
+from tinyloc.data.folds import build_folds
+from tinyloc.data.splits import Material, build_sets
 from tinyloc.data.windows import WindowSets
-from tinyloc.errors import StoppedError, TrainingError, UsageError
+from tinyloc.errors import SplitError, StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
 from tinyloc.quant.decision import impossible
 from tinyloc.study import baselines
@@ -73,18 +75,17 @@ def run_study(
 
 def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[Task], dict[str, Any]]:
     """All tasks of a grid, and what the page says about it. Loads the data sets and leaves their windows."""
-    on_device = any(COMPRESSIONS[name].on_device for model in grid.models for name in model.compressions)
-    tier = tier_name(grid.tier, grid.board) if on_device else ""
+    tier = tier_name(grid.tier, grid.board) if any(map(_on_device, grid.models)) else ""
     tasks: list[Task] = []
     sets_about = []
     for entry in grid.sets:
-        sets = load_windows(entry.name, data_dir=data_dir, **dict(entry.options))
+        material = load_material(entry.name, data_dir=data_dir, **dict(entry.options))
+        sets = build_sets(material)
         path = _left(folder, sets)
-        folds: tuple[Path, ...] = ()
-        if on_device and grid.cross_validation:
-            made = load_folds(entry.name, data_dir=data_dir, **dict(entry.options))
-            folds = tuple(_left(folder, fold) for fold in made)
         models = [model for model in grid.models if entry.label in model.sets]
+        folds: tuple[Path, ...] = ()
+        if grid.cross_validation and any(map(_on_device, models)):
+            folds = tuple(_left(folder, fold) for fold in _folds(grid, material))
         for model in models:
             _possible(grid, model, sets)
         for seed in grid.seeds:
@@ -104,6 +105,19 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
         "precision": grid.precision,
     }
     return tasks, about
+
+
+def _on_device(model: Model) -> bool:
+    """Whether any of its compressions runs on the device."""
+    return any(COMPRESSIONS[name].on_device for name in model.compressions)
+
+
+def _folds(grid: Grid, material: Material) -> tuple[WindowSets, ...]:
+    """The folds of a data set. Raises UsageError where it has none."""
+    try:
+        return build_folds(material)
+    except SplitError as error:
+        raise UsageError(f"{grid.where}, cross_validation: {error.message}", hint=error.hint) from None
 
 
 def _left(folder: StudyFolder, sets: WindowSets) -> Path:
@@ -162,12 +176,12 @@ def _model_task(
         facts: list[Any] = [row.identity, sets.digest, model_facts(model)]
         if COMPRESSIONS[name].on_device:
             facts += [grid.board, tier, grid.precision, model.decision]
-        if COMPRESSIONS[name].form == "qat" and model.train.refit:
-            facts.append("nothing picked")  # rows of before were judged by a picked evaluation
         plain = digest(facts)
         crossed = folds and COMPRESSIONS[name].on_device
         if crossed:
-            cells.append(Cell(digest([plain, [path.stem for path in folds]]), row, plain))
+            cells.append(
+                Cell(digest([plain, "as validation chose", [fold.stem for fold in folds]]), row, plain)
+            )
         else:
             cells.append(Cell(plain, row))
     return Task(
@@ -179,7 +193,6 @@ def _model_task(
         tier=tier,
         precision=grid.precision,
         folds=folds,
-        pick=not model.train.refit,  # a model is judged as the final one is made
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -271,24 +271,20 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _rank(fitting: Sequence[Line]) -> Callable[[Line], tuple[float, int, str]]:
-    """The order of choice: by cross-validation where all have one, else by validation; then by size."""
-    crossed = all(line.crossed for line in fitting)
-
-    def key(line: Line) -> tuple[float, int, str]:
-        judged = line.crossed if crossed else line.validation
-        assert judged is not None
-        assert line.memory_bytes is not None
-        return (-judged.mean, line.memory_bytes, line.full_name)
-
-    return key
+def _rank(line: Line) -> tuple[float, int, str]:
+    """The order of choice: by cross-validation where there is one, else by validation; then by size."""
+    judged = line.crossed or line.validation
+    assert judged is not None
+    assert line.memory_bytes is not None
+    return (-judged.mean, line.memory_bytes, line.full_name)
 
 
 def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
-    """For each budget who wins: proven on the device, measured, and chosen by cross-validation where all
-    that fits has one, else on validation.
+    """For each budget who wins: proven on the device, measured, and chosen by cross-validation where there is
+    one, else on validation.
     """
     result = []
+    crossed = any(line.crossed for line in found)
     for budget in sorted(budgets_kb):
         fitting = [
             line
@@ -298,9 +294,10 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
             and line.validation is not None
             and line.memory_bytes is not None
             and line.memory_bytes <= budget * KB
+            and (line.crossed is not None or not crossed)
         ]
 
-        best = min(fitting, key=_rank(fitting), default=None)
+        best = min(fitting, key=_rank, default=None)
         better = [
             line
             for line in found

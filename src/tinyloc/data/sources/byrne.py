@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyloc.data.folds import fold_time
+from tinyloc.data.folds import QUARTERS, fold_time, together
 from tinyloc.data.recording import Recording
 from tinyloc.data.sources.base import Options, RemoteFile, Source, choose, number
 from tinyloc.data.sources.byrne_files import NAME, Tree, find_flat, find_tree, is_here, read_house
 from tinyloc.data.sources.byrne_recordings import STEP, read_experiment, read_flat, to_g
-from tinyloc.data.splits import Division, Material, Protocol, rooms_of, split_time
+from tinyloc.data.splits import Division, Fold, Material, Protocol, rooms_of, split_time
 from tinyloc.data.windows import gap_for, make_windows
 from tinyloc.errors import DataError, SplitError
 
@@ -80,14 +80,15 @@ def load_house(house: str, folder: Path, options: Options) -> Material:
         read = _read_tables(house, flat)
     else:
         raise DataError(f"house {house} is not here in the form {form!r}", path=folder)
-    train, validation, who = divide(read.walks)
+    train, validation, who, folds = divide(read.walks)
     sets, lost = _without_unlearnable((train, validation, read.living))
     tests = (
         "1 free-living recording tests"
         if len(sets[2]) == 1
         else f"{len(sets[2])} free-living recordings test"
     )
-    folds = fold_time(_only(read.walks, rooms_of(sets[0])), BORDER)
+    known = rooms_of(sets[0])
+    folds = tuple(Fold(tuple(_only(one.train, known)), tuple(_only(one.validation, known))) for one in folds)
     division = Division(tuple(sets[0]), tuple(sets[1]), tuple(sets[2]), f"{who}; {tests}.", folds)
     protocol = Protocol(STEPS, HOP, STEP, fill_seconds=read.fill_seconds)
     source = SOURCES[house]
@@ -102,8 +103,10 @@ def load_house(house: str, folder: Path, options: Options) -> Material:
     )
 
 
-def divide(walks: Sequence[Recording]) -> tuple[list[Recording], list[Recording], str]:
-    """(training, validation, who is which) of the fingerprint walks; see the module's head."""
+def divide(
+    walks: Sequence[Recording],
+) -> tuple[list[Recording], list[Recording], str, tuple[Fold, ...]]:
+    """(training, validation, who is which, folds) of the fingerprint walks; see the module's head."""
     pairs = [split_time(walk, VALIDATION_SHARE, BORDER) for walk in walks]
     train, validation = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     rooms = rooms_of(walks)
@@ -114,25 +117,28 @@ def divide(walks: Sequence[Recording]) -> tuple[list[Recording], list[Recording]
             validation,
             "The first three quarters of the fingerprint walk's time train and the last quarter validates "
             "(one second is left out between)",
+            fold_time(walks, BORDER),
         )
-    train, validation = [], []
-    for walk in walks:
-        early, late = split_rooms(walk, VALIDATION_SHARE, BORDER)
-        train += early
-        validation += late
+    folds = tuple(
+        together(split_rooms(walk, 1 / QUARTERS, BORDER, (quarter + 1) / QUARTERS) for walk in walks)
+        for quarter in range(QUARTERS)
+    )
+    last = together(split_rooms(walk, VALIDATION_SHARE, BORDER) for walk in walks)
     return (
-        train,
-        validation,
+        list(last.train),
+        list(last.validation),
         f"The plain last quarter of the fingerprint walk would leave {', '.join(missing)} out of training or "
         "validation, so the first three quarters of its time in each room train and the last quarter "
         "validates (one second is left out at every border)",
+        folds,
     )
 
 
 def split_rooms(
-    recording: Recording, share: float, gap_seconds: float
+    recording: Recording, share: float, gap_seconds: float, end: float = 1.0
 ) -> tuple[list[Recording], list[Recording]]:
-    """The first `1 - share` of the time in each room, and the rest, as recordings of their own.
+    """A `share` of the time in each room, up to its `end` (0 to 1), apart from the rest: (rest, share), as
+    recordings of their own.
 
     Samples without a room go with those before them. Where the two meet, `gap_seconds` are left out.
     """
@@ -145,7 +151,7 @@ def split_rooms(
     for name in rooms_of([recording]):
         rows = np.flatnonzero(room == name)
         passed = np.cumsum(spent[rows])
-        late[rows] = passed > (1.0 - share) * passed[-1]
+        late[rows] = (passed > (end - share) * passed[-1]) & (passed <= end * passed[-1])
     named = np.where(room != "", np.arange(len(recording)), 0)
     late = late[np.maximum.accumulate(named)]
     borders = np.flatnonzero(late[1:] != late[:-1]) + 1

@@ -125,16 +125,17 @@ def last_visits(areas: npt.NDArray[np.str_], visits: IntArray, share: float) -> 
 
 
 def visit_quarters(areas: npt.NDArray[np.str_], visits: IntArray) -> IntArray:
-    """The quarter of its area's rows, 0 to 3, in which the middle of each row's visit lies [R]."""
-    quarters = np.zeros(len(areas), np.int64)
+    """The quarter, 0 to 3, of its area's rows in which the middle of each row's visit lies [R]. A visit to
+    two areas counts to the one where it begins.
+    """
+    _, first, inverse, counts = np.unique(visits, return_index=True, return_inverse=True, return_counts=True)
+    quarters = np.zeros(len(first), np.int64)
     for area in np.unique(areas):
-        rows = np.flatnonzero(areas == area)
-        _, first, inverse = np.unique(visits[rows], return_index=True, return_inverse=True)
-        place = np.argsort(np.argsort(first))[inverse]
-        counts = np.bincount(place)
-        middle = np.cumsum(counts) - counts / 2
-        quarters[rows] = (4 * middle / len(rows)).astype(np.int64)[place]
-    return quarters
+        mine = np.flatnonzero(areas[first] == area)
+        mine = mine[np.argsort(first[mine])]
+        passed = np.cumsum(counts[mine])
+        quarters[mine] = 4 * (passed - counts[mine] / 2) / max(1, passed[-1:].sum())
+    return quarters[inverse]
 
 
 def load(folder: Path, options: Options) -> Material:

@@ -25,7 +25,7 @@ from tinyloc.pipeline.integers import integers
 from tinyloc.quant import decision
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.replay import replay
-from tinyloc.study import markdown, page, run_study
+from tinyloc.study import markdown, page, run_study, show
 from tinyloc.study.grid import read_grid
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import lines, winners
@@ -230,7 +230,9 @@ def test_winners_are_chosen_by_it_where_all_that_fits_has_it() -> None:
     assert won(row_of("H2L1", 0.9, 0.75, flash=4_100), better) == ["H4L1", "H4L1"], "the smaller of equals"
 
 
-def test_page_and_document_say_how_it_was_chosen(whole: tuple[Path, list[Row]]) -> None:
+def test_page_and_document_say_how_it_was_chosen(
+    whole: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
+) -> None:
     about = {"sets": [{"label": "tiny", "name": "house", "description": "A house.", "simulated": True,
                        "licence": "none", "rooms": 4, "access_points": 4, "windows": [3, 2, 1],
                        "folds": 4}],
@@ -240,11 +242,18 @@ def test_page_and_document_say_how_it_was_chosen(whole: tuple[Path, list[Row]]) 
     html, text = page.render(rows, about), markdown.render(rows, about)
     line = winners(lines(rows), [32])[0].line
     assert line is not None
-    for said in ("by cross-validation", "4 folds cross-validate", f"<td>{line.crossed}</td>"):
+    for said in ("by cross-validation", "4 folds cross-validate (1 seed)", f"<td>{line.crossed}</td>"):
         assert said in html
+    assert "4 folds cross-validate (1 seed)" in text
+    show(rows, about)
+    console = capsys.readouterr().out
+    assert "cross %" in console
+    assert "by which winners are chosen" in " ".join(console.split())
     assert f"cross-validation {line.crossed}" in text
     assert "| cross-validation |" in text
     plain = [dataclasses.replace(row, cross_validation_f1=None) for row in rows]
+    show(plain, about)
+    assert "cross" not in capsys.readouterr().out
     for said in (page.render(plain, about), markdown.render(plain, {**about, "sets": []})):
         assert "cross-validat" not in said.lower()
         assert "None" not in said

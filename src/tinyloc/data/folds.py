@@ -1,4 +1,4 @@
-"""Cross-validation: what trains and validates, divided anew several times, so that all of it validates once.
+"""Cross-validation: what trains and validates, divided into folds, each of which validates once.
 
 A single validation set of a minute or two cannot tell models that are a point apart. Folds give every model
 as many windows to be judged on as there were to learn from. What tests is in none of them.

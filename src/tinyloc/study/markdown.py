@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tinyloc.data.words import counted
 from tinyloc.errors import TinylocError
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import KB, Line, Spread, beaten, lines, match, sets_of, tally, winners
@@ -40,7 +41,7 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
         text.append(
             f"{facts['description']} {facts['access_points']} access points, {facts['rooms']} rooms; "
             f"{train:,} windows train, {validation:,} validate, {test:,} test; {len(about['seeds'])} seeds."
-            + (f" {facts['folds']} folds cross-validate." if facts.get("folds") else "")
+            + _folds(facts, about)
             + (" **Simulated**: a test bed, no evidence about homes." if facts["simulated"] else "")
         )
         text.append("")
@@ -61,6 +62,12 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
     text += [f"- {sentence}" for sentence in beaten(asked)]
     text += [f"- No figures: {line.full_name}: {error}" for line in found for error in line.errors]
     return "\n".join([*text, ""])
+
+
+def _folds(facts: dict[str, Any], about: dict[str, Any]) -> str:
+    if not facts.get("folds"):
+        return ""
+    return f" {facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
 
 
 def _row(cells: Sequence[str]) -> str:

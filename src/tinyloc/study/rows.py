@@ -19,7 +19,8 @@ class Row:
     """Which cell it is, and its figures; None where a figure does not exist for it.
 
     `validation_f1`, `f1_macro`, `accuracy` 0 to 1, of the device's own answers where a device answered.
-    `cross_validation_f1` 0 to 1: of the integer models of all folds together, decision layer included.
+    `cross_validation_f1` 0 to 1: over the windows of all folds together (`data/folds.py`), each answered by
+    the integer model, decision layer included, that the other folds trained as validation had chosen.
     `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
     the emulated `board`, with the tier named. `instructions_answer`: executed for one answer, a whole window

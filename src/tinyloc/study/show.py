@@ -21,11 +21,16 @@ LEGEND = (
     "measured on the emulated device, stack included, KB of 1,024 bytes. same: every window's answer equals "
     "the reference, byte for byte."
 )
+CROSSED = (
+    " cross: macro-F1 of the cross-validation, by which winners are chosen: each fold of what trains and "
+    "validates, answered by what the other folds trained."
+)
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line, crossed: bool) -> tuple[str, ...]:
     return (
         escape(line.full_name),
+        *([words.percent(line.crossed.mean if line.crossed else None)] if crossed else []),
         words.percent(line.f1.mean if line.f1 else None),
         line.f1.range if line.f1 else "",
         words.percent(line.accuracy.mean if line.accuracy else None),
@@ -43,11 +48,12 @@ def _kb(size: int | None) -> str:
 def _table(found: Sequence[Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    for name in ("F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
+    crossed = any(line.crossed for line in found)
+    for name in (*["cross %"] * crossed, "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
         table.add_column(name, justify="right", no_wrap=True)
     last_model = sum(not line.baseline for line in found) - 1
     for i, line in enumerate(found):
-        table.add_row(*_cells(line), end_section=i == last_model)
+        table.add_row(*_cells(line, crossed), end_section=i == last_model)
     return table
 
 
@@ -70,7 +76,8 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         matches.append(match(label, found))
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
-    parts.append(Text(LEGEND, style="dim"))
+    crossed = any(row.cross_validation_f1 is not None for row in rows)
+    parts.append(Text(LEGEND + CROSSED * crossed, style="dim"))
     return Group(*parts)
 
 

@@ -2,7 +2,7 @@
 
     OUT/cells/<digest>.json            a finished cell: its row, with a checksum
     OUT/cells/<mark>.safetensors       a trained model, shared by its compressions
-    OUT/windows/<digest>.npz           the windows of a data set
+    OUT/windows/<digest>.npz           the windows of a data set, or of a fold of it
     OUT/rows.parquet, rows.json        the table: all rows in order
     OUT/index.html                     the page
 
@@ -31,7 +31,7 @@ FORMAT: Final = "tinyloc study"
 VERSION: Final = 4
 """Of the table and its rows."""
 CELLS: Final = 3
-"""Of what decides a cell: its digest knows it."""
+"""Of what decides a cell or a trained model: the names of their files know it."""
 
 
 def digest(facts: Any) -> str:

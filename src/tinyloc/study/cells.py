@@ -185,8 +185,10 @@ class _Shared:
         How to train, and which decision layer, validation has decided before, once for all folds: had each
         fold picked by the windows that judge it, what picks most would look best.
         """
-        compression, sets = COMPRESSIONS[row.compression], self.sets
-        choice = self.settled(self.graph(self.pair(compression.source).judged, sets, compression))[0]
+        compression, sets, choice = COMPRESSIONS[row.compression], self.sets, None
+        assert self.task.model is not None
+        if self.task.model.decision != "none":
+            choice = self.settled(self.graph(self.pair(compression.source).judged, sets, compression))[0]
         rooms, answers = [], []
         for path in self.task.folds:
             fold = _sets(path)
@@ -287,20 +289,12 @@ class _Shared:
         options = dataclasses.replace(model.options(self.task.seed), refit=False)
         if source == "float":
             return self.retrained(fold, options)
-        chosen, teacher, how = (
-            self.pair(source).judged,
-            self.teacher_on(fold),
-            {"tau": model.tau, "alpha": model.alpha},
-        )
-        about = {
-            "source": source,
-            "seed": self.task.seed,
-            "model": model_facts(model),
-            "as": self.sets.digest,
-        }
+        distilled, facts = part(source), model_facts(model)
+        about = {"source": source, "seed": self.task.seed, "model": facts, "as": self.sets.digest}
+        how = {"chosen": self.pair(source).judged, "tau": model.tau, "alpha": model.alpha}
 
         def again() -> Checkpoint:
-            taught: Checkpoint = part(source)(fold, options, teacher, model.teaching, chosen=chosen, **how)
+            taught: Checkpoint = distilled(fold, options, self.teacher_on(fold), model.teaching, **how)
             return taught
 
         return self.kept(about, again, fold)
@@ -309,13 +303,13 @@ class _Shared:
         """Who teaches on a fold, or a list of them: as validation chose each, trained anew."""
         model = self.task.model
         assert model is not None
-        options = {one: model.teacher_options(one) for one in model.teachers if not one.trees}
-        found = [
-            one.grow(fold.train)
-            if one.trees
-            else self.retrained(fold, dataclasses.replace(options[one], refit=False))
-            for one in model.teachers
-        ]
+        found = []
+        for one in model.teachers:
+            if one.trees:
+                found.append(one.grow(fold.train))
+            else:
+                options = dataclasses.replace(model.teacher_options(one), refit=False)
+                found.append(self.retrained(fold, options))
         return found[0] if len(found) == 1 else found
 
     def retrained(self, fold: WindowSets, options: Any) -> Checkpoint:

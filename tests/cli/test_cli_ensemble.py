@@ -18,6 +18,7 @@ QUICK = ("--train-steps", "20", "--scaling", "minmax", "--tier", "pip")
 
 def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
     words = ("--family", "ensemble", "--members", MEMBERS, *QUICK[:4], "--tune", "refit=true")
+    words += ("--teacher", "statnet H4")
     first = done("run", "--data", recording, "--out", tmp_path, "--tier", "pip", *words)
     assert "ensemble 2 statnet H4 + forest 3x4 + mamba H2L1" in first.err
     result = json.loads((tmp_path / "result.json").read_bytes())
@@ -28,6 +29,8 @@ def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
     assert isinstance(model.config, EnsembleConfig)
     assert [one.family for one in model.config.members] == ["statnet", "statnet", "forest", "mamba"]
     assert [one.training["refit"] for one in members(model)] == [True] * 4
+    taught = [one.training["options"].get("distil", {}).get("kind") for one in members(model)]
+    assert taught == ["paper", "paper", None, "paper"], "trees learn from labels alone"
     kept = sorted((tmp_path / "members").glob("*.safetensors"))
     assert len(kept) == 2 * 4, "each as validation chose it, and once more with validation windows"
     assert "<h1" in (tmp_path / "index.html").read_text()
@@ -77,7 +80,7 @@ def test_its_parameters_are_those_of_its_members() -> None:
             "--qat-steps 10: expected 0 for the family 'ensemble'",
         ),
         (
-            ("--family", "ensemble", "--members", MEMBERS, "--teacher", "mamba H8L1"),
+            ("--family", "ensemble", "--members", "2 forest 3x4", "--teacher", "mamba H8L1"),
             "the family 'ensemble' is no network in floating point: it cannot be taught",
         ),
         (("--teacher", "ensemble H8"), "--teacher ensemble H8: expected a family and a size"),

@@ -20,7 +20,6 @@ from tinyloc.learn.members import Member, read_members
 from tinyloc.learn.options import (
     MEMBER_SEEDS,
     Augmentation,
-    Distil,
     TrainOptions,
     facts,
     model_config,
@@ -191,7 +190,6 @@ def test_single_samples() -> None:
         ({"state": "carried"}, "its state is not carried"),
         ({"crf": True}, "a CRF needs every step"),
         ({"crf": True, "members": MEMBERS[:2]}, "a CRF needs every step"),
-        ({"distil": Distil("soft", "x", 2.0, 0.5)}, "the family 'ensemble' is no network in floating point"),
         ({"accelerometer": True}, "no branch for an accelerometer"),
         ({"members": (Member("mdcsa", 4),) * 2, "accelerometer": True}, "no branch for an accelerometer"),
         ({"statistics": True}, "reads the statistics of whole windows"),

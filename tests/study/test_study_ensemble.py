@@ -55,8 +55,14 @@ def test_a_grid_says_who_answers_together(tmp_path: Path) -> None:
         (("statnet H4 + mamba H2", "owl H4 + mamba H2"), "models[2].size: 'owl H4 + mamba H2'; expected"),
         (('"statnet H4 + mamba H2"', "7"), "models[2].size"),
         (("statnet H4 + mamba H2", "9 statnet H4 + 8 mamba H2"), "expected 2 to 16 models"),
-        (("+ mamba H2", '+ mamba H2"]\ncompressions = ["static'), "expected only float and integer"),
-        (("+ mamba H2", '+ mamba H2"]\ncompressions = ["qat'), "expected only float and integer"),
+        (
+            ("+ mamba H2", '+ mamba H2"]\ncompressions = ["static'),
+            "expected one of float, integer, distilled, integer+distilled for",
+        ),
+        (
+            ("+ mamba H2", '+ mamba H2"]\ncompressions = ["qat'),
+            "expected one of float, integer, distilled, integer+distilled for",
+        ),
         (("+ mamba H2", '+ mamba H2"]\nstate = "carried"\nsets = ["tiny'), "its state is not carried"),
         (("+ mamba H2", '+ mamba H2"]\ncrf = true\nsets = ["tiny'), "a CRF needs every step"),
         (("+ mamba H2", '+ mamba H2"]\nmembers = ["tiny'), "models[2].members: no such key"),

@@ -94,7 +94,7 @@ FOREST_MISTAKES = {
     "leaves": (FOREST.replace("5x8", "5x0"), "models[2].size: '5x0'; expected a size"),
     "static": (
         FOREST + 'compressions = ["float", "static"]\n',
-        "models[2].compressions: 'static'; expected only float and integer for the family 'forest'",
+        "models[2].compressions: 'static'; expected one of float, integer for the family 'forest'",
     ),
     "carried": (FOREST + 'state = "carried"\n', "models[2]: the family 'forest' sees whole windows"),
     "own": (FOREST + "trees = 5\n", "models[2].trees: no such key"),

@@ -1,8 +1,9 @@
 """Training several models to answer together (`models/ensemble.py`).
 
 Each member is trained as it would be alone, with a seed of its own where there are several of its shape, and
-chosen on validation alone. How loud each is, is measured on the validation windows that it has not learned
-from, without their rooms; a refit keeps these shares.
+chosen on validation alone; where there is a teacher, each network learns from it. How loud each is, is
+measured on the validation windows that it has not learned from, without their rooms; a refit keeps these
+shares.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinyloc.data.windows import WindowSets
 from tinyloc.learn.options import TrainOptions, read, record
@@ -18,6 +20,7 @@ from tinyloc.learn.score import cross_entropy
 from tinyloc.metrics import macro_f1
 from tinyloc.models import ensemble
 from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.models.config import is_network
 from tinyloc.models.scaling import InputScaling
 
 Fit = Callable[[WindowSets, TrainOptions], Checkpoint]
@@ -50,6 +53,11 @@ def refit(sets: WindowSets, options: TrainOptions, chosen: Checkpoint, again: Re
     facts = {name: chosen.training[name] for name in ("validation_macro_f1", "validation_cross_entropy")}
     training = {**_about(sets, options, facts), "refit": True}
     return ensemble.joined(found, chosen.weights["shares"], chosen.scaling, training)
+
+
+def said_to(own: TrainOptions, targets: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
+    """What a teacher says to the member that is trained with these options: to trees, nothing."""
+    return targets if is_network(own.family) else None
 
 
 def _no_scaling(sets: WindowSets) -> InputScaling:

@@ -52,6 +52,7 @@ class Teacher:
             family=self.family,
             hidden=self.hidden,
             layers=self.layers,
+            members=(),
             seed=TEACHER_SEED,
             distil=None,
         )

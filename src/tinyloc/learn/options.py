@@ -137,7 +137,7 @@ class TrainOptions:
     mean of each access point (`running.py`), made after the augmentation; for a state "reset" alone.
     A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
     `least_heard` alone. An "ensemble" has `members`, each trained as these options say, but for its shape and
-    its seed (`member_options`).
+    its seed; `distil` is for those of them that are networks (`member_options`).
     """
 
     hidden: int = 8
@@ -204,9 +204,9 @@ class TrainOptions:
         for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
-        if self.distil is not None and not is_network(self.family):
-            raise no_network(self.family, "it cannot be taught by another model")
         self._check_ensemble()
+        if self.distil is not None and not any(map(is_network, self._families)):
+            raise no_network(self.family, "it cannot be taught by another model")
         if self.state == "carried" and not CONFIGS[self.family].stepwise:
             raise carries_no_state(self.family)
         if self.crf and not CONFIGS[self.family].per_step:
@@ -219,6 +219,11 @@ class TrainOptions:
             raise no_statistics(self.family)
         if self.statistics and self.state == "carried":
             raise remembers_for_ever()
+
+    @property
+    def _families(self) -> tuple[str, ...]:
+        """Its own, or those of an ensemble's members."""
+        return tuple(one.family for one in self.members) or (self.family,)
 
     def _check_ensemble(self) -> None:
         """Raise UsageError unless an ensemble has members, it alone, and they can be trained so."""
@@ -241,12 +246,15 @@ class TrainOptions:
 
     def member_options(self) -> tuple[TrainOptions, ...]:
         """How each member of an ensemble is trained. Where several have one shape, the first has the seed
-        of the ensemble, and each further one a seed that is `MEMBER_SEEDS` larger.
+        of the ensemble, and each further one a seed that is `MEMBER_SEEDS` larger. Of a teacher only networks
+        learn: trees are grown as ever.
         """
         found: list[TrainOptions] = []
         for i, member in enumerate(self.members):
             seed = self.seed + MEMBER_SEEDS * self.members[:i].count(member)
-            found.append(dataclasses.replace(self, **dataclasses.asdict(member), members=(), seed=seed))
+            distil = self.distil if is_network(member.family) else None
+            own = {**dataclasses.asdict(member), "members": (), "seed": seed, "distil": distil}
+            found.append(dataclasses.replace(self, **own))
         return tuple(found)
 
 

@@ -86,7 +86,7 @@ def retrain(
     if isinstance(chosen.config, EnsembleConfig):
 
         def again(some: WindowSets, own: TrainOptions, member: Checkpoint) -> Checkpoint:
-            return retrain(some, own, member, progress=progress)
+            return retrain(some, own, member, targets=ensemble.said_to(own, targets), progress=progress)
 
         return ensemble.refit(sets, options, chosen, again)
     if isinstance(chosen.config, ForestConfig):

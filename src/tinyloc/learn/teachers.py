@@ -216,12 +216,14 @@ def fit_or_load(
     sets: WindowSets,
     options: TrainOptions,
     *,
+    targets: Floats | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """The model that `train(sets, options)` gives, from `cache_dir` where it was trained before.
 
-    A file that is damaged, or not of this data and these options, is trained and written anew, whole or not
-    at all. Raises what `train` raises, and OutputError.
+    `targets`: of its own teacher, whose digest the options have. A file that is damaged, or not of this data
+    and these options, is trained and written anew, whole or not at all. Raises what `train` raises, and
+    OutputError.
     """
     key = cache_key(sets, options)
     kept = _kept(cache_dir / f"teacher-{key}.safetensors")
@@ -229,7 +231,8 @@ def fit_or_load(
     names = (sets.train.rooms, read(options, sets.train))
     if kept and kept.training.get("options") == wanted and (kept.rooms, kept.access_points) == names:
         return kept
-    return _resumed(cache_dir, key, lambda **going: train(sets, options, progress=progress, **going))
+    how: dict[str, Any] = {"targets": targets, "progress": progress}
+    return _resumed(cache_dir, key, lambda **going: train(sets, options, **how, **going))
 
 
 def refit_or_load(
@@ -238,17 +241,19 @@ def refit_or_load(
     options: TrainOptions,
     chosen: Checkpoint,
     *,
+    targets: Floats | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """The model that `refit(sets, options, chosen)` gives, kept and taken likewise; `chosen` as `fit_or_load`
-    gave it.
+    gave it; `targets` for `merged(sets).train`.
     """
     key = hashlib.sha256(f"{cache_key(sets, options)} refit of {digest(chosen)}".encode()).hexdigest()
     kept = _kept(cache_dir / f"teacher-{key}.safetensors")
     names = (chosen.rooms, chosen.access_points)
     if kept and kept.training.get("refit") and (kept.rooms, kept.access_points) == names:
         return kept
-    return _resumed(cache_dir, key, lambda **going: refit(sets, options, chosen, progress=progress, **going))
+    how: dict[str, Any] = {"targets": targets, "progress": progress}
+    return _resumed(cache_dir, key, lambda **going: refit(sets, options, chosen, **how, **going))
 
 
 def _resumed(cache_dir: Path, key: str, fit: Callable[..., Checkpoint]) -> Checkpoint:

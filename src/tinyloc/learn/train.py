@@ -96,7 +96,11 @@ def train(
     if len(np.unique(sets.train.room)) < 2:
         raise TrainingError("training needs at least two rooms", hint="Record a second room.")
     if options.family == EnsembleConfig.family:
-        return ensemble.train(sets, asked, lambda some, own: train(some, own, progress=progress))
+
+        def fit(some: WindowSets, own: TrainOptions) -> Checkpoint:
+            return train(some, own, targets=ensemble.said_to(own, targets), progress=progress)
+
+        return ensemble.train(sets, asked, fit)
     if options.family == ForestConfig.family:
         return _forest(sets.only(read(options, sets.train)), options, progress)
     mark = saved.fingerprint(sets, options, targets)

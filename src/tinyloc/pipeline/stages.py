@@ -121,7 +121,9 @@ def train(
         chosen = _chosen(folder, sets, taught, progress)
         checkpoint = chosen
         if options.refit and options.family == EnsembleConfig.family:
-            checkpoint = ensemble.refit(sets, options, chosen, _member_again(folder, progress))
+            checkpoint = ensemble.refit(
+                sets, taught.refit_options, chosen, _member_again(folder, taught, progress)
+            )
         elif options.refit:
             resume = folder.training_state if folder.training_state.exists() else None
             checkpoint = refit(
@@ -171,7 +173,7 @@ def _chosen(
 
     options = taught.options
     if options.family == EnsembleConfig.family:
-        return ensemble.train(sets, options, _member(folder, progress))
+        return ensemble.train(sets, options, _member(folder, taught, progress))
     if options.refit and folder.training_chosen.exists():
         try:
             return Checkpoint.load(folder.training_chosen)
@@ -192,19 +194,26 @@ def _chosen(
     return chosen
 
 
-def _member(folder: RunFolder, progress: Callable[[Any], None] | None) -> ensemble.Fit:
+def _member(folder: RunFolder, taught: Taught, progress: Callable[[Any], None] | None) -> ensemble.Fit:
     """Trains a member of an ensemble, or takes it from the folder."""
     from tinyloc.learn import teachers
 
-    return lambda sets, own: teachers.fit_or_load(folder.members, sets, own, progress=progress)
+    def fit(sets: WindowSets, own: TrainOptions) -> Checkpoint:
+        said = ensemble.said_to(own, taught.targets)
+        return teachers.fit_or_load(folder.members, sets, own, targets=said, progress=progress)
+
+    return fit
 
 
-def _member_again(folder: RunFolder, progress: Callable[[Any], None] | None) -> ensemble.Refit:
+def _member_again(
+    folder: RunFolder, taught: Taught, progress: Callable[[Any], None] | None
+) -> ensemble.Refit:
     """Its refit, likewise."""
     from tinyloc.learn import teachers
 
     def again(sets: WindowSets, own: TrainOptions, chosen: Checkpoint) -> Checkpoint:
-        return teachers.refit_or_load(folder.members, sets, own, chosen, progress=progress)
+        said = ensemble.said_to(own, taught.refit_targets)
+        return teachers.refit_or_load(folder.members, sets, own, chosen, targets=said, progress=progress)
 
     return again
 

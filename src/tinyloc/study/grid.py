@@ -231,8 +231,7 @@ class _Reader(Values):
             raise self.wrong(f"{key}.size", sizes, 'a size such as "H8L1", or a list of them')
         chosen = self.choices(value, "compressions", KNOWN, compressions, f"{key}.")
         sets = self.choices(value, "sets", labels, labels, f"{key}.")
-        if not is_network(family):
-            self.whole(f"{key}.compressions", family, chosen)
+        self.possible(f"{key}.compressions", family, chosen)
         teachers = self.teachers(f"{key}.teacher", value.get("teacher"))
         taught = [name for name in chosen if is_distilled(name)]
         if taught and not teachers:
@@ -322,11 +321,15 @@ class _Reader(Values):
             raise self.wrong(key, value, expected)
         return dict(zip(("trees", "leaves") if trees else ("hidden", "layers"), found, strict=True))
 
-    def whole(self, key: str, family: str, chosen: tuple[str, ...]) -> None:
-        """Refuse what only a network can have done to it."""
+    def possible(self, key: str, family: str, chosen: tuple[str, ...]) -> None:
+        """Refuse what only a network can have done to it; an ensemble's networks can be taught."""
+        if is_network(family):
+            return
+        taught = ("distilled", "integer+distilled") if family == EnsembleConfig.family else ()
+        known = ("float", "integer", *taught)
         for name in chosen:
-            if name not in ("float", "integer"):
-                raise self.wrong(key, name, f"only float and integer for the family {family!r}")
+            if name not in known:
+                raise self.wrong(key, name, f"one of {', '.join(known)} for the family {family!r}")
 
     def teachers(self, key: str, value: Any) -> tuple[Teacher, ...]:
         if value is None:

@@ -1,0 +1,143 @@
+"""An ensemble that is taught: each network as it would be alone under that teacher, trees as ever."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from learn_windows import Interrupt, make_sets
+
+from tinyloc.data.windows import merged
+from tinyloc.errors import StoppedError, UsageError
+from tinyloc.learn import teachers
+from tinyloc.learn.lessons import Teacher, read_lesson
+from tinyloc.learn.members import read_members
+from tinyloc.learn.options import Augmentation, Distil, Teaching, TrainOptions
+from tinyloc.learn.refit import refit, retrain
+from tinyloc.learn.teachers import digest, distilled, targets
+from tinyloc.learn.train import train
+from tinyloc.models import ensemble
+from tinyloc.models.checkpoint import Checkpoint
+from tinyloc.pipeline import stages
+from tinyloc.pipeline.folder import RunFolder
+
+SETS = make_sets()
+SHORT = TrainOptions(
+    state_size=4, steps=20, evaluations=2, batch=16, scaling="zscore", augmentation=Augmentation(0.2, 0.2)
+)
+MEMBERS = read_members("2 mamba H4L1 + statnet H6 + forest 4x6")
+assert MEMBERS is not None
+OPTIONS = dataclasses.replace(SHORT, family="ensemble", members=MEMBERS, seed=5)
+LESSON = read_lesson(["mamba H6L1", "forest"], "soft", 2.0, 0.7)
+
+
+def files(models: list[Checkpoint]) -> list[bytes]:
+    """Several models, to the byte."""
+    return [model.to_bytes() for model in models]
+
+
+@pytest.fixture(scope="module")
+def teacher() -> list[teachers.Teacher]:
+    """A network and a forest."""
+    network, trees = LESSON.teachers
+    return [train(SETS, network.options(OPTIONS)), trees.grow(SETS.train)]
+
+
+def taught_alone(teacher: list[teachers.Teacher], kind: Teaching, tau: float) -> list[Checkpoint]:
+    """Each member trained by itself, the networks by that teacher."""
+    said = targets(teacher, SETS.train, kind, tau)
+    about = Distil(kind, digest(teacher), tau, 0.7)
+    return [
+        train(SETS, own)
+        if own.family == "forest"
+        else train(SETS, dataclasses.replace(own, distil=about), targets=said)
+        for own in OPTIONS.member_options()
+    ]
+
+
+@pytest.mark.parametrize(("kind", "tau"), [("paper", 1.0), ("soft", 2.0)])
+def test_every_member_is_what_it_would_be_alone(
+    kind: Teaching, tau: float, teacher: list[teachers.Teacher]
+) -> None:
+    found = distilled(SETS, OPTIONS, teacher, kind, tau=tau, alpha=0.7)
+    alone = taught_alone(teacher, kind, tau)
+    assert files(ensemble.members(found)) == files(alone)
+    plain = train(SETS, OPTIONS)
+    differs = [a.to_bytes() != b.to_bytes() for a, b in zip(alone, ensemble.members(plain), strict=True)]
+    assert differs == [True, True, True, False], "trees learn from labels alone"
+    assert found.training["options"]["distil"]["kind"] == kind
+
+
+def test_features_teach_its_networks_too(teacher: list[teachers.Teacher]) -> None:
+    found = distilled(SETS, OPTIONS, teacher[0], "features")
+    for one in ensemble.members(found)[:3]:
+        assert not [name for name in one.weights if "projection" in name]
+        assert one.training["options"]["distil"]["kind"] == "features"
+
+
+def test_a_refit_teaches_each_anew(teacher: list[teachers.Teacher]) -> None:
+    chosen = distilled(SETS, OPTIONS, teacher, "soft", tau=2.0, alpha=0.7)
+    both = merged(SETS)
+    final = [
+        retrain(both, LESSON.teachers[0].options(OPTIONS), teacher[0]),
+        LESSON.teachers[1].grow(both.train),
+    ]  # type: ignore[arg-type]
+    found = distilled(both, OPTIONS, final, "soft", tau=2.0, alpha=0.7, chosen=chosen)
+    said = targets(final, both.train, "soft", 2.0)
+    about = Distil("soft", digest(final), 2.0, 0.7)
+    for own, member, again in zip(
+        OPTIONS.member_options(), ensemble.members(chosen), ensemble.members(found), strict=True
+    ):
+        if own.family == "forest":
+            assert refit(SETS, own, member).to_bytes() == again.to_bytes()
+        else:
+            own = dataclasses.replace(own, distil=about)
+            assert retrain(both, own, member, targets=said).to_bytes() == again.to_bytes()
+    assert (found.weights["shares"] == chosen.weights["shares"]).all()
+
+
+def test_only_its_networks_have_a_teacher() -> None:
+    about = Distil("soft", "x", 2.0, 0.5)
+    own = dataclasses.replace(OPTIONS, distil=about).member_options()
+    assert [one.distil for one in own] == [about, about, about, None]
+    trees = read_members("2 forest 4x6")
+    assert trees is not None
+    with pytest.raises(UsageError, match="the family 'ensemble' is no network in floating point"):
+        dataclasses.replace(OPTIONS, members=trees, distil=about)
+
+
+def test_targets_without_a_teacher_are_refused(teacher: list[teachers.Teacher]) -> None:
+    with pytest.raises(UsageError, match="targets and the options' distil go together"):
+        train(SETS, OPTIONS, targets=targets(teacher, SETS.train, "soft"))
+    with pytest.raises(UsageError, match="targets and the options' distil go together"):
+        train(SETS, dataclasses.replace(OPTIONS, distil=Distil("soft", "x", 2.0, 0.5)))
+
+
+def test_its_teacher_is_no_ensemble_itself() -> None:
+    own = Teacher("mamba", 6, 1).options(OPTIONS)
+    assert own == dataclasses.replace(SHORT, family="mamba", hidden=6, layers=1, seed=0)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_ctrl_c_keeps_what_was_taught(again: bool, tmp_path: Path) -> None:
+    options = dataclasses.replace(OPTIONS, refit=again)
+    whole, told = RunFolder(tmp_path / "whole"), list[object]()
+    first, _ = stages.train(whole, SETS, options, told.append, LESSON)
+    folder = RunFolder(tmp_path / "stopped")
+    with pytest.raises(StoppedError, match="stopped while a teacher was trained"):
+        stages.train(folder, SETS, options, Interrupt(1), LESSON)
+    teaching = 2 if not again else 3  # evaluations of the teacher, one more of its refit
+    with pytest.raises(StoppedError, match="members that were trained are kept in"):
+        stages.train(folder, SETS, options, Interrupt(teaching + OPTIONS.evaluations), LESSON)
+    left: list[object] = []
+    found, taken = stages.train(folder, SETS, options, left.append, LESSON)
+    assert not taken
+    assert 0 < len(left) < len(told)
+    assert found.to_bytes() == first.to_bytes()
+    kept = {path.name for path in whole.members.glob("*.safetensors")}
+    assert {path.name for path in folder.members.glob("*.safetensors")} == kept
+    untaught, taken = stages.train(folder, SETS, options)
+    assert not taken
+    assert files(ensemble.members(untaught))[3] == files(ensemble.members(first))[3]
+    assert files(ensemble.members(untaught))[0] != files(ensemble.members(first))[0]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from study_grids import ONE, TRAIN, write
 
 from tinyloc.errors import UsageError
 from tinyloc.learn import refit as refitting
+from tinyloc.learn import teachers
 from tinyloc.learn import train as training
 from tinyloc.learn.members import Member
 from tinyloc.models.checkpoint import Checkpoint
@@ -114,3 +116,35 @@ def test_members_are_trained_once_and_taken_again(tmp_path: Path, monkeypatch: p
     assert run_study(grid, out, jobs=1) == rows
     assert len(trained) == 4 + 3, "nothing is trained again"
     assert run_study(grid, out, jobs=1) == rows
+
+
+def test_members_that_are_taught_are_trained_once_and_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taught = 'variant = "taught"\ncompressions = ["distilled"]\nteacher = "mamba H4"\n'
+    two = f"""{ONE}
+{TRAIN}
+[[models]]
+family = "ensemble"
+size = ["2 statnet H4 + forest 3x4", "statnet H4 + mamba H2"]
+{taught}"""
+    grid, out = write(tmp_path, two), tmp_path / "out"
+    trained: list[str] = []
+    for where in (teachers, refitting):
+        real = where.train
+
+        def counted(*given: Any, real: Any = real, **more: Any) -> Checkpoint:
+            about = given[1].distil
+            trained.append(f"{given[1].family} {'' if about is None else 'taught '}{given[1].evaluations}")
+            return real(*given, **more)  # type: ignore[no-any-return]
+
+        monkeypatch.setattr(where, "train", counted)
+    rows = run_study(grid, out, jobs=1)
+    assert [row.error for row in rows] == ["", ""]
+    first = ["forest 2", "mamba taught 2", "statnet taught 2", "statnet taught 2"]
+    again = ["mamba 1", "mamba taught 1", "statnet taught 1", "statnet taught 1"]
+    assert sorted(trained) == sorted(first + again), "each once, and each network once more by a refit"
+    for path in (out / "cells").glob("*.json"):
+        path.unlink()
+    assert run_study(grid, out, jobs=1) == rows
+    assert len(trained) == 8, "nothing is trained again"

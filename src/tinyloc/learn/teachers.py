@@ -26,6 +26,7 @@ from torch.nn import functional
 import tinyloc
 from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.learn import ensemble
 from tinyloc.learn.distil import with_hidden
 from tinyloc.learn.options import Distil, Teaching, TrainOptions, read, record, resolve
 from tinyloc.learn.refit import refit, retrain
@@ -83,6 +84,9 @@ class Trees:
 
 
 Teacher = Checkpoint | Trees
+
+Keep = Callable[[TrainOptions, Callable[[], Checkpoint]], Checkpoint]
+"""Gives the model of these options from where it is kept, or makes it."""
 
 
 def forest(train: Windows, *, trees: int = 300, seed: int = 0) -> Trees:
@@ -296,15 +300,29 @@ def distilled(
     tau: float = 1.0,
     alpha: float = 0.9,
     chosen: Checkpoint | None = None,
+    keep: Keep = lambda _, make: make(),
     progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """A student of these options, taught on `sets.train` in that way (`Distil` explains the numbers).
 
     `chosen`: the student that validation chose; the one returned is then taught like it, and nothing is
-    picked (`refit.retrain`): for a refit on `merged(sets)`, by a teacher that has learned from both.
+    picked (`refit.retrain`): for a refit on `merged(sets)`, by a teacher that has learned from both. `keep`:
+    asked for each member of an ensemble.
     """
     options = dataclasses.replace(options, distil=Distil(kind, digest(teacher), tau, alpha))
     said = targets(teacher, sets.train, kind, tau)
+
+    def taught(some: WindowSets, own: TrainOptions, before: Checkpoint | None) -> Checkpoint:
+        heard = ensemble.said_to(own, said)
+        if before is None:
+            return train(some, own, targets=heard, progress=progress)
+        return retrain(some, own, before, targets=heard, progress=progress)
+
+    def member(some: WindowSets, own: TrainOptions, before: Checkpoint | None = None) -> Checkpoint:
+        return keep(own, lambda: taught(some, own, before))
+
+    if not options.members:
+        return taught(sets, options, chosen)
     if chosen is None:
-        return train(sets, options, targets=said, progress=progress)
-    return retrain(sets, options, chosen, targets=said, progress=progress)
+        return ensemble.train(sets, options, member)
+    return ensemble.refit(sets, options, chosen, member)

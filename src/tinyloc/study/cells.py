@@ -225,7 +225,9 @@ class _Shared:
         how = {"tau": model.tau, "alpha": model.alpha}
 
         def judged() -> Checkpoint:
-            taught: Checkpoint = distilled(self.sets, options, teacher.judged, model.teaching, **how)
+            taught: Checkpoint = distilled(
+                self.sets, options, teacher.judged, model.teaching, keep=self.keeper(), **how
+            )
             return taught
 
         first = self.kept(about, judged)
@@ -233,9 +235,8 @@ class _Shared:
             return Pair(first, first)
 
         def final() -> Checkpoint:
-            again: Checkpoint = distilled(
-                merged(self.sets), options, teacher.final, model.teaching, chosen=first, **how
-            )
+            more = {"chosen": first, "keep": self.keeper({"refit": True}), **how}
+            again: Checkpoint = distilled(merged(self.sets), options, teacher.final, model.teaching, **more)
             return again
 
         return Pair(first, self.kept({**about, "refit": True}, final))
@@ -292,6 +293,7 @@ class _Shared:
         distilled, facts = part(source), model_facts(model)
         about = {"source": source, "seed": self.task.seed, "model": facts, "as": self.sets.digest}
         how = {"chosen": self.pair(source).judged, "tau": model.tau, "alpha": model.alpha}
+        how["keep"] = self.keeper({"as": self.sets.digest}, fold)
 
         def again() -> Checkpoint:
             taught: Checkpoint = distilled(fold, options, self.teacher_on(fold), model.teaching, **how)
@@ -324,6 +326,19 @@ class _Shared:
             return ensemble.refit(fold, options, chosen, lambda _, own, __: self.retrained(fold, own))
         about = {"source": "float", "options": train_facts(options), "as": self.sets.digest}
         return self.kept(about, lambda: retrain(fold, options, chosen), fold)
+
+    def keeper(
+        self, mark: dict[str, Any] | None = None, sets: WindowSets | None = None
+    ) -> Callable[[Any, Callable[[], Checkpoint]], Checkpoint]:
+        """What keeps each member of an ensemble that is taught, as a model of its own; `mark` tells how else
+        it was trained.
+        """
+
+        def keep(own: Any, make: Callable[[], Checkpoint]) -> Checkpoint:
+            facts = train_facts(dataclasses.replace(own, refit=False))
+            return self.kept({"source": "float", "options": facts, **(mark or {})}, make, sets)
+
+        return keep
 
     def kept(
         self, facts: dict[str, Any], make: Callable[[], Checkpoint], sets: WindowSets | None = None

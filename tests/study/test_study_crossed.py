@@ -203,6 +203,7 @@ def test_only_what_runs_on_the_device_has_one(whole: tuple[Path, list[Row]]) -> 
         assert (row.cross_validation_f1 is not None) == on_device
 
 
+@pytest.mark.slow
 def test_asked_for_later_nothing_is_measured_twice(
     tmp_path: Path, whole: tuple[Path, list[Row]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,7 @@ def test_its_parameters_are_those_of_its_members() -> None:
         ),
         (
             ("--family", "ensemble", "--members", "2 forest 3x4", "--teacher", "mamba H8L1"),
-            "the family 'ensemble' is no network in floating point: it cannot be taught",
+            "no member of this ensemble is a network in floating point: it cannot be taught",
         ),
         (("--teacher", "ensemble H8"), "--teacher ensemble H8: expected a family and a size"),
         (("--tune", "members=mamba H8"), "--tune members=mamba H8: expected one of"),

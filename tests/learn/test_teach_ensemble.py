@@ -103,7 +103,7 @@ def test_only_its_networks_have_a_teacher() -> None:
     assert [one.distil for one in own] == [about, about, about, None]
     trees = read_members("2 forest 4x6")
     assert trees is not None
-    with pytest.raises(UsageError, match="the family 'ensemble' is no network in floating point"):
+    with pytest.raises(UsageError, match="no member of this ensemble is a network in floating point"):
         dataclasses.replace(OPTIONS, members=trees, distil=about)
 
 

@@ -189,7 +189,7 @@ def test_a_set_without_folds_is_said_before_anything_is_trained(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_two_at_a_time_give_the_same_table(whole: tuple[Path, list[Row]], tmp_path: Path) -> None:
-    """Two models have the same teachers, which only one of the two workers trains."""
+    """Two models have a teacher in common, and two workers share what is kept."""
     assert run_study(write(tmp_path, CROSSED), tmp_path / "out", jobs=2) == whole[1]
     assert table(tmp_path / "out") == table(whole[0])
     made = {path.name for path in (tmp_path / "out" / "cells").glob("*.safetensors")}

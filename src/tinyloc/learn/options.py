@@ -206,7 +206,7 @@ class TrainOptions:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
         self._check_ensemble()
         if self.distil is not None and not any(map(is_network, self._families)):
-            raise no_network(self.family, "it cannot be taught by another model")
+            raise no_network(self.family, "it cannot be taught by another model", members=bool(self.members))
         if self.state == "carried" and not CONFIGS[self.family].stepwise:
             raise carries_no_state(self.family)
         if self.crf and not CONFIGS[self.family].per_step:

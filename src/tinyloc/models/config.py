@@ -385,10 +385,11 @@ def is_network(family: str) -> bool:
     return family not in (ForestConfig.family, EnsembleConfig.family)
 
 
-def no_network(family: str, what: str) -> UsageError:
-    """The error for what only a network can have done to it."""
+def no_network(family: str, what: str, *, members: bool = False) -> UsageError:
+    """The error for what only a network can have done to it; `members`: it, or one of its members."""
+    who = f"no member of this {family} is a" if members else f"the family {family!r} is no"
     return UsageError(
-        f"the family {family!r} is no network in floating point: {what}",
+        f"{who} network in floating point: {what}",
         hint=f"Take one of {', '.join(name for name in CONFIGS if is_network(name))}.",
     )
 

@@ -16,8 +16,8 @@ from tinyloc.learn import train as training
 from tinyloc.learn.members import Member
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.study import run_study
-from tinyloc.study.cells import model_facts
 from tinyloc.study.grid import load_grid
+from tinyloc.study.tasks import model_facts
 
 GRID = f"""{ONE}
 compressions = ["float"]

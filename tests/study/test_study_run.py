@@ -21,9 +21,9 @@ from tinyloc.errors import ModelFileError, StoppedError, UsageError
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.study import Row, load_rows, run_study, show
 from tinyloc.study import engine as the_engine
-from tinyloc.study.cells import model_facts
 from tinyloc.study.grid import load_grid
 from tinyloc.study.rows import BASELINE, FIELDS
+from tinyloc.study.tasks import model_facts
 
 ROWS = 2 * 4 + 2 * (1 + 2 + 1) + 1
 

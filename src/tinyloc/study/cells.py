@@ -1,7 +1,6 @@
-"""A cell of the grid, worked off: train or take what is trained, compress, run, score.
+"""A task's cells, worked off: its models (`trained.py`) compressed, run and scored.
 
-A `Task` is what shares one training: a model of one seed on one data set with all its compressions, or one
-baseline. Cells that are finished are never begun again.
+Cells that are finished are never begun again.
 """
 
 from __future__ import annotations
@@ -9,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,29 +19,27 @@ from tinyloc.data import load_windows_file
 from tinyloc.data.order import hop_seconds
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.device.boards import find_board
-from tinyloc.device.tiers import available_tiers, find_tier
+from tinyloc.device.tiers import find_tier
 from tinyloc.errors import (
     BudgetError,
     DeviceError,
-    ModelFileError,
     QuantisationError,
     ToolchainError,
     TrainingError,
 )
 from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_changes
-from tinyloc.learn.lessons import Teacher
-from tinyloc.learn.options import facts as train_facts
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
 from tinyloc.quant import decision
 from tinyloc.quant.graph import Graph
-from tinyloc.quant.lower import Precision
 from tinyloc.quant.replay import replay
 from tinyloc.study import baselines
 from tinyloc.study.compressions import COMPRESSIONS, Compression, optional, part
 from tinyloc.study.entries import Model
-from tinyloc.study.rows import BASELINE, Row
-from tinyloc.study.table import StudyFolder, digest
+from tinyloc.study.rows import Row
+from tinyloc.study.table import StudyFolder
+from tinyloc.study.tasks import Cell, Task
+from tinyloc.study.trained import Pair, Trained
 
 ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
 """Where a model is measured that is too large for the board that was asked for."""
@@ -53,57 +48,6 @@ _NO_FIGURES: Final = (TrainingError, QuantisationError, BudgetError, DeviceError
 """What one cell may fail of without the others."""
 
 Labels = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row to be: its digest names its file. `plain`: the digest of the same row without cross-validation;
-    empty where there is none.
-    """
-
-    digest: str
-    row: Row
-    plain: str = ""
-
-
-@dataclass(frozen=True)
-class Task:
-    """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
-    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one.
-    """
-
-    out: Path
-    windows: Path
-    cells: tuple[Cell, ...]
-    model: Model | None
-    baseline: str = ""
-    flash_bytes: int = 0
-    board: str = ""
-    tier: str = ""
-    precision: Precision = "int16"
-    refit: bool = False
-    folds: tuple[Path, ...] = ()
-
-    @property
-    def seed(self) -> int:
-        """The seed of all its cells."""
-        return self.cells[0].row.seed
-
-    @property
-    def name(self) -> str:
-        """What it works on, for a person."""
-        if not self.cells:
-            assert self.model is not None
-            return f"teacher of {self.model.family} {self.model.size}"
-        row = self.cells[0].row
-        words = (row.set, "" if row.family == BASELINE else row.family, row.size, row.variant)
-        return " ".join(word for word in words if word) + f", seed {row.seed}"
-
-
-def tier_name(wanted: str, board: str) -> str:
-    """The tier whose figures count: the reference where it is there. Raises ToolchainError."""
-    core = find_board(board).cpu
-    return available_tiers(core)[-1].name if wanted == "auto" else find_tier(wanted, core).name
 
 
 @lru_cache(maxsize=8)
@@ -116,9 +60,9 @@ def work(task: Task) -> list[Row]:
     folder, done, shared = StudyFolder(task.out), [], _Shared(task)
     if not task.cells:
         with contextlib.suppress(*_NO_FIGURES):  # then its students say so, each in its own row
-            shared.teacher()
+            shared.models.teacher()
             for path in task.folds:
-                shared.teacher_on(_sets(path))
+                shared.models.teacher_on(_sets(path))
     for cell in task.cells:
         row = folder.take(cell.digest)
         if row is None:
@@ -145,27 +89,29 @@ def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
         return dataclasses.replace(row, error=f"cross-validation: {error}")
 
 
-class Pair(NamedTuple):
-    """A trained model twice: `judged` by validation, and `final`, which has learned from validation windows
-    too (the same where there is no refit). Trees, as teachers, come in pairs as well.
-    """
-
-    judged: Any
-    final: Any
-
-
 class _Shared:
     """What the cells of a task have in common."""
 
     def __init__(self, task: Task) -> None:
         self.task, self.sets = task, _sets(task.windows)
 
+    @property
+    def model(self) -> Model:
+        """The entry of the grid; a baseline has none."""
+        assert self.task.model is not None
+        return self.task.model
+
+    @property
+    def models(self) -> Trained:
+        """Its trained models."""
+        return Trained(self.task, self.model, self.sets)
+
     def row(self, row: Row) -> Row:
         """The cell's row with its figures."""
         if self.task.model is None:
             return self.baseline(row)
         compression = COMPRESSIONS[row.compression]
-        pair = self.pair(compression.source)
+        pair = self.models.pair(compression.source)
         row = dataclasses.replace(
             row,
             parameters=parameters(pair.final.config),
@@ -186,13 +132,14 @@ class _Shared:
         fold picked by the windows that judge it, what picks most would look best.
         """
         compression, sets, choice = COMPRESSIONS[row.compression], self.sets, None
-        assert self.task.model is not None
-        if self.task.model.decision != "none":
-            choice = self.settled(self.graph(self.pair(compression.source).judged, sets, compression))[0]
+        if self.model.decision != "none":
+            choice = self.settled(self.graph(self.models.pair(compression.source).judged, sets, compression))[
+                0
+            ]
         rooms, answers = [], []
         for path in self.task.folds:
             fold = _sets(path)
-            graph = self.graph(self.again_on(fold, compression.source), fold, compression, pick=False)
+            graph = self.graph(self.models.again_on(fold, compression.source), fold, compression, pick=False)
             if choice is not None:
                 graph = choice.learned_from(fold.train, hop_seconds(sets.validation)).behind(graph)
             windows = fold.only(graph.access_points).validation
@@ -212,151 +159,6 @@ class _Shared:
         )
         row = self.scored(row, found.validation, found.test)
         return dataclasses.replace(row, flash_estimate_bytes=found.flash_bytes, parameters=found.parameters)
-
-    def pair(self, source: str) -> Pair:
-        """The trained model, float or distilled, before and after it learned from validation windows."""
-        model = self.task.model
-        assert model is not None
-        options = model.options(self.task.seed)
-        if source == "float":
-            return self.trained(options)
-        distilled, teacher, facts = part(source), self.teacher(), model_facts(model)
-        about = {"source": source, "seed": self.task.seed, "model": facts}
-        how = {"tau": model.tau, "alpha": model.alpha}
-
-        def judged() -> Checkpoint:
-            taught: Checkpoint = distilled(
-                self.sets, options, teacher.judged, model.teaching, keep=self.keeper(), **how
-            )
-            return taught
-
-        first = self.kept(about, judged)
-        if not options.refit:
-            return Pair(first, first)
-
-        def final() -> Checkpoint:
-            more = {"chosen": first, "keep": self.keeper({"refit": True}), **how}
-            again: Checkpoint = distilled(merged(self.sets), options, teacher.final, model.teaching, **more)
-            return again
-
-        return Pair(first, self.kept({**about, "refit": True}, final))
-
-    def teacher(self) -> Pair:
-        """Who teaches, or all of an ensemble, as a pair of lists."""
-        model = self.task.model
-        assert model is not None
-        assert model.teachers, "the grid refuses a student without a teacher"
-        found = [self.member(model, one) for one in model.teachers]
-        if len(found) == 1:
-            return found[0]
-        return Pair([one.judged for one in found], [one.final for one in found])
-
-    def member(self, model: Model, teacher: Teacher) -> Pair:
-        """One teacher of a model's: trees are grown where they are needed, a network is trained once."""
-        if teacher.trees:
-            judged = teacher.grow(self.sets.train)
-            return Pair(judged, teacher.grow(merged(self.sets).train) if model.train.refit else judged)
-        return self.trained(model.teacher_options(teacher))
-
-    def trained(self, options: Any) -> Pair:
-        """A float model with these options, or what an earlier run trained with them."""
-        from tinyloc.learn.refit import refit
-        from tinyloc.learn.train import train
-
-        if options.members:
-            return self.ensemble(options)
-        facts = train_facts(dataclasses.replace(options, refit=False))
-        about = {"source": "float", "options": facts}
-        judged = self.kept(about, lambda: train(self.sets, options))
-        if not options.refit:
-            return Pair(judged, judged)
-        return Pair(judged, self.kept({**about, "refit": True}, lambda: refit(self.sets, options, judged)))
-
-    def ensemble(self, options: Any) -> Pair:
-        """An ensemble's members, each trained or taken as a model of its own, put together."""
-        from tinyloc.learn import ensemble
-
-        judged = ensemble.train(self.sets, options, lambda _, own: self.trained(own).judged)
-        if not options.refit:
-            return Pair(judged, judged)
-        return Pair(
-            judged, ensemble.refit(self.sets, options, judged, lambda _, own, __: self.trained(own).final)
-        )
-
-    def again_on(self, fold: WindowSets, source: str) -> Checkpoint:
-        """The trained model as validation chose it, trained anew on a fold, where nothing is picked."""
-        model = self.task.model
-        assert model is not None
-        options = dataclasses.replace(model.options(self.task.seed), refit=False)
-        if source == "float":
-            return self.retrained(fold, options)
-        distilled, facts = part(source), model_facts(model)
-        about = {"source": source, "seed": self.task.seed, "model": facts, "as": self.sets.digest}
-        how = {"chosen": self.pair(source).judged, "tau": model.tau, "alpha": model.alpha}
-        how["keep"] = self.keeper({"as": self.sets.digest}, fold)
-
-        def again() -> Checkpoint:
-            taught: Checkpoint = distilled(fold, options, self.teacher_on(fold), model.teaching, **how)
-            return taught
-
-        return self.kept(about, again, fold)
-
-    def teacher_on(self, fold: WindowSets) -> Any:
-        """Who teaches on a fold, or a list of them: as validation chose each, trained anew."""
-        model = self.task.model
-        assert model is not None
-        found = []
-        for one in model.teachers:
-            if one.trees:
-                found.append(one.grow(fold.train))
-            else:
-                options = dataclasses.replace(model.teacher_options(one), refit=False)
-                found.append(self.retrained(fold, options))
-        return found[0] if len(found) == 1 else found
-
-    def retrained(self, fold: WindowSets, options: Any) -> Checkpoint:
-        """The float model with these options as validation chose it, trained anew on a fold; so is each
-        member of an ensemble.
-        """
-        from tinyloc.learn import ensemble
-        from tinyloc.learn.refit import retrain
-
-        chosen = self.trained(options).judged
-        if options.members:
-            return ensemble.refit(fold, options, chosen, lambda _, own, __: self.retrained(fold, own))
-        about = {"source": "float", "options": train_facts(options), "as": self.sets.digest}
-        return self.kept(about, lambda: retrain(fold, options, chosen), fold)
-
-    def keeper(
-        self, mark: dict[str, Any] | None = None, sets: WindowSets | None = None
-    ) -> Callable[[Any, Callable[[], Checkpoint]], Checkpoint]:
-        """What keeps each member of an ensemble that is taught, as a model of its own; `mark` tells how else
-        it was trained.
-        """
-
-        def keep(own: Any, make: Callable[[], Checkpoint]) -> Checkpoint:
-            facts = train_facts(dataclasses.replace(own, refit=False))
-            return self.kept({"source": "float", "options": facts, **(mark or {})}, make, sets)
-
-        return keep
-
-    def kept(
-        self, facts: dict[str, Any], make: Callable[[], Checkpoint], sets: WindowSets | None = None
-    ) -> Checkpoint:
-        """The model that these facts decide on `sets` (the task's own, if not given), from this study's
-        folder where it was made before.
-        """
-        path = self.path(facts, sets or self.sets)
-        taken = _load(path)
-        if taken is None:
-            taken = make()
-            taken.save(path)
-        return taken
-
-    def path(self, facts: dict[str, Any], sets: WindowSets) -> Path:
-        """Where a model trained so on these windows is kept."""
-        mark = digest([sets.digest, facts])
-        return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
 
     def in_torch(self, row: Row, pair: Pair, form: str) -> Row:
         """Floating-point and the paper's compressions: answers of this computer, sizes of a file."""
@@ -380,15 +182,14 @@ class _Shared:
         from tinyloc.pipeline.integers import integers
 
         task = self.task
-        assert task.model is not None
         _, graph = integers(
             checkpoint,
             sets,
             task.precision,
             how.weight_bits,
-            qat_steps=task.model.qat_steps if how.form == "qat" else 0,
+            qat_steps=self.model.qat_steps if how.form == "qat" else 0,
             seed=task.seed,
-            pick=pick and not task.model.train.refit,  # a model is judged as the final one is made
+            pick=pick and not self.model.train.refit,  # a model is judged as the final one is made
         )
         return graph
 
@@ -396,9 +197,8 @@ class _Shared:
         """The decision layer that validation puts behind `chosen`, and its answers to validation windows [W]
         without it and with it.
         """
-        assert self.task.model is not None
         sets = self.sets.only(chosen.access_points)
-        choice = decision.choose(chosen, sets, self.task.model.decision)
+        choice = decision.choose(chosen, sets, self.model.decision)
         judged = chosen if choice is None else choice.behind(chosen)
         return choice, *decision.answers_of(judged, replay(sets.validation, judged.state, judged.motion))
 
@@ -469,29 +269,3 @@ class _Shared:
             return row
         changes = room_changes(windows.room, test, windows.session)
         return dataclasses.replace(row, room_changes=changes.predicted, room_changes_true=changes.true)
-
-
-TAUGHT: Final = ("teaching", "tau", "alpha", "qat_steps")
-
-
-def model_facts(model: Model) -> dict[str, Any]:
-    """What decides a model, but for which sets and compressions it is asked for.
-
-    One teacher stands as it did before there were ensembles, so that no name of a finished cell changes.
-    """
-    facts = {**dataclasses.asdict(model), "train": train_facts(model.train)}
-    teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
-    teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
-    return {"teacher": teacher} | {
-        name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)
-    }
-
-
-def _load(path: Path) -> Checkpoint | None:
-    """The model in the file, or None where it is not there or not whole."""
-    if not path.exists():
-        return None
-    try:
-        return Checkpoint.load(path)
-    except ModelFileError:
-        return None

@@ -26,12 +26,13 @@ from tinyloc.errors import SplitError, StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
 from tinyloc.quant.decision import impossible
 from tinyloc.study import baselines
-from tinyloc.study.cells import Cell, Task, model_facts, tier_name, work
+from tinyloc.study.cells import work
 from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
 from tinyloc.study.entries import Grid, Model, Set
 from tinyloc.study.grid import load_grid, paper_grid
 from tinyloc.study.rows import BASELINE, Row
 from tinyloc.study.table import StudyFolder, cores, digest, save_rows
+from tinyloc.study.tasks import Cell, Task, model_facts, tier_name
 
 WAKE_SECONDS = 0.5
 """How long the study waits for its processes at a time."""

@@ -1,0 +1,86 @@
+"""What a study works off: its cells, put together into tasks.
+
+A `Task` is what shares one training: a model of one seed on one data set with all its compressions, or one
+baseline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tinyloc.device.boards import find_board
+from tinyloc.device.tiers import available_tiers, find_tier
+from tinyloc.learn.options import facts as train_facts
+from tinyloc.quant.lower import Precision
+from tinyloc.study.entries import Model
+from tinyloc.study.rows import BASELINE, Row
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row to be: its digest names its file. `plain`: the digest of the same row without cross-validation;
+    empty where there is none.
+    """
+
+    digest: str
+    row: Row
+    plain: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
+    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one.
+    """
+
+    out: Path
+    windows: Path
+    cells: tuple[Cell, ...]
+    model: Model | None
+    baseline: str = ""
+    flash_bytes: int = 0
+    board: str = ""
+    tier: str = ""
+    precision: Precision = "int16"
+    refit: bool = False
+    folds: tuple[Path, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """The seed of all its cells."""
+        return self.cells[0].row.seed
+
+    @property
+    def name(self) -> str:
+        """What it works on, for a person."""
+        if not self.cells:
+            assert self.model is not None
+            return f"teacher of {self.model.family} {self.model.size}"
+        row = self.cells[0].row
+        words = (row.set, "" if row.family == BASELINE else row.family, row.size, row.variant)
+        return " ".join(word for word in words if word) + f", seed {row.seed}"
+
+
+def tier_name(wanted: str, board: str) -> str:
+    """The tier whose figures count: the reference where it is there. Raises ToolchainError."""
+    core = find_board(board).cpu
+    return available_tiers(core)[-1].name if wanted == "auto" else find_tier(wanted, core).name
+
+
+TAUGHT: Final = ("teaching", "tau", "alpha", "qat_steps")
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """What decides a model, but for which sets and compressions it is asked for.
+
+    One teacher stands as it did before there were ensembles, so that no name of a finished cell changes.
+    """
+    facts = {**dataclasses.asdict(model), "train": train_facts(model.train)}
+    teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
+    teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
+    return {"teacher": teacher} | {
+        name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)
+    }

@@ -17,7 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc import __version__
-from tinyloc.emit import answer_operators, decision_operators, window_operators  # noqa: F401  (they register)
+from tinyloc.emit import (  # noqa: F401  (they register)
+    answer_operators,
+    decision_operators,
+    follow_operators,
+    window_operators,
+)
 from tinyloc.emit.literals import array, comment, factor_of, identifier, integer
 from tinyloc.emit.operators import emit_operator
 from tinyloc.emit.plan import Plan, plan
@@ -59,6 +64,8 @@ WINDOW_FILES = (
 """Kernels that only a graph of whole windows needs."""
 DECISION_FILES = ("tinyloc_settle.h", "tinyloc_settle.c")
 """Kernels that only a decision layer needs."""
+FOLLOW_FILES = ("tinyloc_follow.h", "tinyloc_follow.c")
+"""Kernels that only a model that follows its receivers needs."""
 PACKED_FILES = ("tinyloc_packed.h", "tinyloc_packed.c")
 """Kernels that only weights of 4 bits need."""
 ANSWER_FILES = ("tinyloc_answer.h", "tinyloc_answer.c")
@@ -88,6 +95,7 @@ class _Text:
     calls: list[str] = field(default_factory=list)
     window_calls: list[str] = field(default_factory=list)
     decision_calls: list[str] = field(default_factory=list)
+    learn_calls: list[str] = field(default_factory=list)
     answer_calls: list[str] = field(default_factory=list)
 
 
@@ -121,6 +129,7 @@ def texts(graph: Graph, *, guarded: bool = False) -> dict[str, str]:
     for source in sorted(resources.files("tinyloc.csrc").iterdir(), key=lambda entry: entry.name):
         missing = (() if graph.windowed else WINDOW_FILES) + (() if graph.packed else PACKED_FILES)
         missing += () if graph.decision is not None else DECISION_FILES
+        missing += () if graph.follower is not None else FOLLOW_FILES
         missing += (() if runs else RUNNING_FILES) + (() if graph.extras else ANSWER_FILES)
         missing += () if guarded else GUARD_FILES
         if source.name.endswith((".c", ".h")) and source.name not in missing:
@@ -232,6 +241,7 @@ class Writer:
             "packed": graph.packed,
             "sparse": any(isinstance(operator, Embed) for operator in graph.operators),
             "decision": decision is not None,
+            "follows": graph.follower is not None,
             "first": decision.first if decision is not None else graph.window_steps,
             "hop": graph.period,
             "streams": bool(graph.hop),
@@ -251,7 +261,7 @@ class Writer:
         found = self.text
         parts = {
             "calls": found.calls,
-            "window": found.window_calls + found.decision_calls + self._slides(),
+            "window": found.window_calls + found.decision_calls + found.learn_calls + self._slides(),
             "answer": found.answer_calls,
         }
         return {
@@ -345,6 +355,10 @@ class Writer:
     def call(self, function: str, *arguments: str) -> None:
         """Add a call, to the step's or to the full window's."""
         self._calls().append(f"{function}({', '.join(arguments)});")
+
+    def learn(self, function: str, *arguments: str) -> None:
+        """Add a call behind a full window and its decision."""
+        self.text.learn_calls.append(f"{function}({', '.join(arguments)});")
 
     def _calls(self) -> list[str]:
         """Where the operator at hand is called: in each step, in a full window, behind it, in the answer."""

@@ -16,6 +16,7 @@ from tinyloc.errors import QuantisationError
 from tinyloc.models.motion import LARGEST, MOTION_AXES, UNITS_PER_G
 from tinyloc.quant.answer_operators import PROBABILITY, UNKNOWN, Extra, Novelty, Probability
 from tinyloc.quant.decision_operators import Filter, FixedLag
+from tinyloc.quant.follow_operators import Follow
 from tinyloc.quant.operator import INT32_MAX, MOTION, SAMPLE, Operator, State, Tensor
 from tinyloc.quant.operators import (
     Add,
@@ -65,6 +66,7 @@ __all__ = [
     "Extra",
     "Filter",
     "FixedLag",
+    "Follow",
     "Forest",
     "Graph",
     "Interleave",
@@ -107,6 +109,7 @@ OPERATORS: dict[str, type[Operator]] = {
         *(Viterbi, Statistics, Standardise, Forest),
         *(Filter, FixedLag),
         *(Probability, Novelty),
+        Follow,
     )
 }
 
@@ -182,7 +185,7 @@ class Graph:
         return bool(self.windowed) and not any(
             operator.states(self)
             for operator in self.operators
-            if not isinstance(operator, (Collect, Filter, Extra))
+            if not isinstance(operator, (Collect, Filter, Extra, Follow))
         )
 
     @property
@@ -195,6 +198,14 @@ class Graph:
         """The decision layer: it reads the scores of each window and holds a room until they move it."""
         plain = [operator for operator in self.operators if not isinstance(operator, Extra)]
         return plain[-1] if plain and isinstance(plain[-1], Filter) else None
+
+    @property
+    def follower(self) -> Follow | None:
+        """The operator that follows receivers as they drift: of all that computes
+        the scores, it alone reads the sample.
+        """
+        first = self.operators[0] if self.operators else None
+        return first if isinstance(first, Follow) else None
 
     @property
     def overlaps(self) -> bool:
@@ -211,16 +222,19 @@ class Graph:
     def states(self) -> Iterator[State]:
         """All that lasts from step to step, in order: first what a new window starts from zeros."""
         for operator in self.operators:
-            if operator is not self.decision and not isinstance(operator, Extra):
+            if operator is not self.decision and not isinstance(operator, (Extra, Follow)):
                 yield from operator.states(self)
         if self.windowed:
             yield State(HELD, len(self.rooms), 16)
-        if self.windowed or self.decision is not None or (self.hop and self.state == "reset"):
+        timed = self.decision is not None or self.follower is not None
+        if self.windowed or timed or (self.hop and self.state == "reset"):
             yield State(CLOCK, 1, 16)
         yield from self.lasting()
 
     def lasting(self) -> Iterator[State]:
-        """What outlives a window: the decision layer's, and the extras'."""
+        """What outlives a window: the follower's, the decision layer's, and the extras'."""
+        if self.follower is not None:
+            yield from self.follower.states(self)
         if self.decision is not None:
             yield from self.decision.states(self)
             yield State(SETTLED, 1, 16)
@@ -272,6 +286,7 @@ class Graph:
             if late and late != set(operator.inputs):
                 raise QuantisationError(f"operator {operator.name!r} mixes a window with a single step")
         self._check_decision()
+        self._check_follower()
         return self
 
     def _check_stream(self) -> None:
@@ -308,6 +323,18 @@ class Graph:
         times = self.window_steps, self.hop or self.window_steps
         if self.state == "reset" and (found.first, found.hop) != times:
             raise QuantisationError("a decision layer decides at the last step of each window")
+
+    def _check_follower(self) -> None:
+        """Raise QuantisationError unless what follows the receivers comes first, once, and hears for all."""
+        follower, others = self.follower, self.operators[1:]
+        if any(isinstance(operator, Follow) for operator in others):
+            raise QuantisationError("what follows the receivers is the first operator, and there is one")
+        if follower is None:
+            return
+        if any(SAMPLE in operator.inputs for operator in others if not isinstance(operator, Extra)):
+            raise QuantisationError("where receivers are followed, nothing else reads the sample")
+        if self.seconds_per_step <= 0 or self.state == "carried":
+            raise QuantisationError("receivers are followed from window to window, each begun from zeros")
 
 
 def motion_tensor() -> Tensor:

@@ -19,6 +19,7 @@ from tinyloc.models.scaling import NOT_HEARD
 from tinyloc.quant.answer_reference import AnswerOperators
 from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
 from tinyloc.quant.decision_reference import DecisionOperators
+from tinyloc.quant.follow_reference import FollowOperators
 from tinyloc.quant.graph import (
     CLOCK,
     HELD,
@@ -32,6 +33,7 @@ from tinyloc.quant.graph import (
     DepthwiseConv,
     Embed,
     Extra,
+    Follow,
     Graph,
     Linear,
     Lookup,
@@ -49,7 +51,7 @@ FRESH = "fresh"
 """Name under which `Reference.answer` says whether the answer is new."""
 
 
-class Reference(WindowOperators, DecisionOperators, AnswerOperators):
+class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOperators):
     """Runs a graph. `check=True` asserts the width of every intermediate result (slower; for tests)."""
 
     def __init__(self, graph: Graph, *, check: bool = False) -> None:
@@ -67,7 +69,7 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators):
         return {kept.name: np.zeros((windows, kept.size), np.int64) for kept in self.graph.states()}
 
     def restart(self, states: States) -> None:
-        """Begin a new window: everything starts from zeros but the decision layer."""
+        """Begin a new window: everything starts from zeros but what lasts."""
         lasting = {kept.name for kept in self.graph.lasting()}
         for name in states.keys() - lasting:
             states[name] = np.zeros_like(states[name])
@@ -100,6 +102,8 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators):
         if due:
             if decision is not None:
                 states[SETTLED] = self.apply(decision, values, states)
+            if graph.follower is not None:
+                self.learn_offsets(graph.follower, values, values[graph.output].argmax(axis=1), states)
             if self.overlaps:
                 self.slide(states)
             steps -= graph.period
@@ -141,7 +145,7 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators):
         method = getattr(self, f"_{type(operator).__name__.lower()}")
         result = method(operator, values, states)
         limit = self.graph.tensor(operator.output).limit
-        if self.checking and isinstance(operator, (Lookup, Collect, Running)):
+        if self.checking and isinstance(operator, (Lookup, Collect, Running, Follow)):
             limit = self.graph.tensor(operator.output).magnitude
         if self.checking and np.abs(result).max(initial=0) > limit:
             raise QuantisationError(f"operator {operator.name!r} left its output's limit of {limit}")

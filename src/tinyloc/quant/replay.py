@@ -45,7 +45,11 @@ class Replay:
         return np.concatenate([self.flags[:, None], self.samples], axis=1).tobytes()
 
     def scores(self, reference: Reference) -> npt.NDArray[np.int16]:
-        """The reference's scores after every step, [S, K]. Stretches of one length run side by side."""
+        """The reference's scores after every step, [S, K]. Stretches of one length run side by side; where
+        receivers are followed, sessions do, and their windows one after the other.
+        """
+        if reference.graph.follower is not None:
+            return self._in_order(reference)
         starts = np.flatnonzero(self.resets)
         lengths = np.diff([*starts, len(self.samples)])
         rooms = len(reference.graph.rooms)
@@ -53,6 +57,24 @@ class Replay:
         for length in np.unique(lengths):
             rows = starts[lengths == length][:, None] + np.arange(length)
             result[rows] = reference.run(self.samples[rows])
+        return result
+
+    def _in_order(self, reference: Reference) -> npt.NDArray[np.int16]:
+        """As `scores`, of a graph that keeps something from one window to the next."""
+        starts = np.flatnonzero(self.resets)
+        first = np.flatnonzero(self.flags[starts] == INIT)
+        counts = np.diff([*first, len(starts)])  # windows of each session
+        longest = np.argsort(-counts, kind="stable")
+        first, counts = first[longest], counts[longest]
+        result = np.zeros((len(self.samples), len(reference.graph.rooms)), np.int16)
+        states = reference.initial_state(len(first))
+        for window in range(int(counts.max(initial=0))):
+            live = int(np.count_nonzero(counts > window))
+            states = {name: kept[:live] for name, kept in states.items()}
+            if window:
+                reference.restart(states)
+            rows = starts[first[:live] + window][:, None] + np.arange(self.steps)
+            result[rows] = reference.run(self.samples[rows], states)
         return result
 
     def settled(self, reference: Reference, scores: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,226 @@
+"""Receivers that are followed as they drift: the C against the reference, the reference against plain words."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import ensemble_models
+import numpy as np
+import pytest
+from builders import any_bytes, signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_decision_operators import POINTS, ROOMS, STEPS, live, steps_graph, stream, windows_graph
+from test_streaming import full, heard, spoken
+
+from tinyloc.data.windows import Windows
+from tinyloc.device.boards import find_board
+from tinyloc.device.host import build_host
+from tinyloc.device.tiers import find_tier
+from tinyloc.emit import emit
+from tinyloc.errors import QuantisationError, UsageError
+from tinyloc.quant.follow import following, room_means
+from tinyloc.quant.follow_operators import MOST_OFF, Follow
+from tinyloc.quant.graph import Graph
+from tinyloc.quant.lower import lower
+from tinyloc.quant.reference import Reference
+from tinyloc.quant.replay import INIT, Replay
+from tinyloc.quant.storage import from_bytes, to_bytes
+
+
+def learned(graph: Graph, seed: int) -> Windows:
+    """Windows [30, T, P] to take means from: one access point is never heard, one room never entered."""
+    points, rooms, steps = len(graph.access_points), len(graph.rooms), graph.window_steps
+    rssi = signal(30, steps, points, seed)
+    rssi[:, :, -1] = -128
+    rooms_at = np.random.default_rng(seed).integers(0, max(rooms - 1, 1), (30, steps)).astype(np.int16)
+    zeros = np.zeros(30, np.int32)
+    names = graph.rooms, graph.access_points, ("walk",)
+    return Windows(rssi, rooms_at, rooms_at[:, -1], zeros, np.arange(30.0), *names, 0.2)
+
+
+def follows(graph: Graph, seed: int, rate: int = 0) -> Graph:
+    """`graph`, following quickly enough for a short test."""
+    made = following(graph, learned(graph, seed), 8.0)
+    if not rate:
+        return made
+    first, *others = made.operators
+    assert isinstance(first, Follow)
+    return replace(made, operators=(replace(first, rate=rate), *others)).check()
+
+
+def made(kind: str, seed: int) -> Graph:
+    """A following graph: of steps or of windows, with a decision layer or without."""
+    graph = windows_graph(seed, 1) if kind.endswith("windows") else steps_graph(seed, 0)
+    if kind.startswith("undecided"):
+        graph = replace(graph, tensors=graph.tensors[:-1], operators=graph.operators[:-1])
+    return follows(graph, seed, rate=64)
+
+
+KINDS = ("steps", "windows", "undecided steps", "undecided windows")
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("kind", KINDS)
+def test_c_equals_the_reference(kind: str, seed: int, tmp_path: Path) -> None:
+    graph = made(kind, seed)
+    samples, flags = stream(seed, 40, "reset")
+    wanted, _ = live(graph, samples, flags)
+    emit(graph, tmp_path / "c")
+    program = build_host(tmp_path / "c", tmp_path / "host", sanitize=True)
+    assert program.run(np.concatenate([flags[:, None], samples], axis=1).tobytes()) == wanted
+    assert to_bytes(from_bytes(to_bytes(graph))) == to_bytes(graph)
+    rate_matters = live(follows(graph_before(graph), seed, rate=1), samples, flags)[0] != wanted
+    assert rate_matters, "a test in which nothing is learned would prove nothing"
+
+
+def graph_before(graph: Graph) -> Graph:
+    """The graph without its follower."""
+    operators = [
+        replace(operator, **{name: "sample" for name, value in vars(operator).items() if _is_followed(value)})
+        for operator in graph.operators[1:]
+    ]
+    tensors = tuple(tensor for tensor in graph.tensors if tensor.name != "followed")
+    return replace(graph, tensors=tensors, operators=tuple(operators)).check()
+
+
+def _is_followed(value: object) -> bool:
+    return isinstance(value, str) and value == "followed"
+
+
+@pytest.mark.parametrize("name", ["mixed", "forests", "whole"])
+def test_of_an_ensemble_too(name: str, tmp_path: Path) -> None:
+    steps, checkpoint = ensemble_models.made(name)
+    points = len(checkpoint.access_points)
+    graph = follows(lower(checkpoint, signal(20, steps, points)), 0, rate=64)
+    samples = np.concatenate([signal(12, steps, points, 1), any_bytes(12, steps, points, 1)])
+    flags = np.zeros(samples.shape[:2], np.int8)
+    flags[:, 0] = 2
+    flags[::8, 0] = 1
+    flat = samples.reshape(-1, points)
+    emit(graph, tmp_path / "c")
+    program = build_host(tmp_path / "c", tmp_path / "host", sanitize=True)
+    records = np.concatenate([flags.reshape(-1, 1), flat], axis=1).tobytes()
+    assert program.run(records) == live(graph, flat, flags.ravel())[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sessions_side_by_side_are_sessions_one_by_one(kind: str) -> None:
+    graph = made(kind, 3)
+    samples, flags = stream(3, 20, "reset")
+    ends = np.arange(STEPS - 1, len(samples), STEPS)
+    replayed = Replay(samples, flags, ends, STEPS)
+    assert replayed.answers(Reference(graph)) == live(graph, samples, flags)[0]
+
+
+@pytest.mark.parametrize(("kind", "hop"), [("windows", 2), ("undecided steps", STEPS)])
+def test_a_stream_says_what_its_twin_says(kind: str, hop: int, tmp_path: Path) -> None:
+    graph = full(made(kind, 1), hop, 1)
+    samples = heard(1)
+    flags = np.zeros(len(samples), np.int8)
+    flags[[0, 60, 110]] = (1, 2, 1)
+    emit(graph, tmp_path / "c")
+    program = build_host(tmp_path / "c", tmp_path / "host", sanitize=True)
+    said = program.run(np.concatenate([flags[:, None], samples], axis=1).tobytes())
+    assert said == spoken(graph, samples, flags)
+
+
+def test_on_a_cortex_m4(tmp_path: Path) -> None:
+    graph = made("steps", 7)
+    samples, flags = stream(7, 12, "reset")
+    emit(graph, tmp_path / "c")
+    tier = find_tier("pip")
+    firmware = tier.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=32 * 1024)
+    run = tier.run(firmware, np.concatenate([flags[:, None], samples], axis=1).tobytes(), count_records=18)
+    assert run.answers == live(graph, samples, flags)[0]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 64))
+def test_the_offsets_are_what_the_words_say(seed: int, rate: int) -> None:
+    rng = np.random.default_rng(seed)
+    op = replace(made("steps", 0).operators[0], rate=rate)
+    holder = Reference(made("steps", 0))
+    assert isinstance(op, Follow)
+    offset = rng.integers(-MOST_OFF, MOST_OFF + 1, POINTS)
+    sample = any_bytes(1, 1, POINTS, seed)[0].astype(np.int64)
+    states = {"follow_offset": offset[None].copy()}
+    values = {"sample": sample, "followed": holder._follow(op, {"sample": sample}, states)}
+    room = int(rng.integers(ROOMS))
+    holder.learn_offsets(op, values, np.array([room]), states)
+    for p in range(POINTS):
+        x, mean, o = int(sample[0, p]), int(op.means[room, p]), int(offset[p])
+        y = x if x == -128 else max(-127, min(127, x + round_half_up(o)))
+        assert values["followed"][0, p] == y
+        moved = o + rate * (mean - y) if x != -128 and mean != -128 else o
+        assert states["follow_offset"][0, p] == max(-MOST_OFF, min(MOST_OFF, moved))
+
+
+def round_half_up(units: int) -> int:
+    """1/256 dB -> dB, halves upward."""
+    return int(np.floor(units / 256 + 0.5))
+
+
+def test_what_a_receiver_is_off_by_is_found() -> None:
+    """Two rooms, each heard at its own level, every receiver off by something: the model stays right."""
+    graph = made("undecided steps", 0)
+    means = np.array([[-50, -90, -70], [-90, -50, -70], [-128, -128, -128], [-128] * 3], np.int8)
+    first = replace(graph.operators[0], means=means, rate=4)
+    reference = Reference(replace(graph, operators=(first, *graph.operators[1:])).check())
+    states, off = reference.initial_state(1), np.array([7, -5, 3])
+    for answer in range(600):
+        room = answer % 2
+        sample = (means[room].astype(np.int64) + off)[None]
+        values = {"sample": sample, "followed": reference._follow(first, {"sample": sample}, states)}  # type: ignore[arg-type]
+        reference.learn_offsets(first, values, np.array([room]), states)  # type: ignore[arg-type]
+    assert np.abs(states["follow_offset"][0] / 256 + off).max() <= 0.6
+
+
+def test_means_are_those_of_the_rooms() -> None:
+    graph = steps_graph(0, 0)
+    windows = learned(graph, 0)
+    means = room_means(windows)
+    there = windows.rssi[windows.rooms_at == 1][:, 0].astype(float)
+    assert means[1, 0] == round(there[there != -128].mean())
+    assert (means[:, -1] == -128).all(), "never heard"
+    assert (means[ROOMS - 1] == -128).all(), "never entered"
+
+
+def test_it_outlives_a_window_and_ends_with_the_session() -> None:
+    graph = made("steps", 2)
+    reference = Reference(graph)
+    states = reference.initial_state(1)
+    reference.run(signal(1, STEPS, POINTS, 2), states)
+    moved = states["follow_offset"].copy()
+    assert moved.any()
+    reference.restart(states)
+    assert np.array_equal(states["follow_offset"], moved)
+    samples = signal(2, STEPS, POINTS, 2).reshape(-1, POINTS)
+    flags = np.zeros(len(samples), np.int8)
+    flags[::STEPS] = INIT
+    twice = Replay(samples, flags, np.array([STEPS - 1, 2 * STEPS - 1]), STEPS).scores(reference)
+    assert np.array_equal(twice[STEPS:], reference.run(samples[None, STEPS:])[0])
+
+
+def test_what_cannot_be_followed_is_refused() -> None:
+    carried = steps_graph(0, 0, "carried", STEPS, 2)
+    with pytest.raises(UsageError, match="state that is carried"):
+        following(carried, learned(carried, 0), 1.0)
+    graph = steps_graph(0, 0)
+    with pytest.raises(UsageError, match="no order in time"):
+        following(graph, replace(learned(graph, 0), seconds_per_step=0.0), 1.0)
+    good = made("steps", 0)
+    first, second, *others = good.operators
+    for wrong, message in (
+        ((second, first, *others), "out of turn|first operator"),
+        ((replace(first, rate=0), second, *others), "rate of 0"),
+        ((replace(first, means=np.zeros((1, 1), np.int8)), second, *others), "needs means"),
+        ((first, replace(second, x="sample"), *others), "nothing else reads"),
+    ):
+        with pytest.raises(QuantisationError, match=message):
+            replace(good, operators=wrong).check()
+
+
+def test_without_it_the_c_has_no_word_of_it(tmp_path: Path) -> None:
+    emit(steps_graph(0, 0), tmp_path / "c")
+    assert not (tmp_path / "c" / "tinyloc_follow.c").exists()
+    assert "tinyloc_follow" not in (tmp_path / "c" / "tinyloc_model.c").read_text()

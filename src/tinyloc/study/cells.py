@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data import load_windows_file
+from tinyloc.data.drift import drifted
 from tinyloc.data.order import hop_seconds
 from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.device.boards import find_board
@@ -31,6 +32,7 @@ from tinyloc.judge.metrics import accuracy, confusion, macro_f1, per_room, room_
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import is_network, parameters, parameters_paper
 from tinyloc.quant import decision
+from tinyloc.quant.follow import following
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.replay import replay
 from tinyloc.study import baselines
@@ -38,7 +40,7 @@ from tinyloc.study.compressions import COMPRESSIONS, Compression, optional, part
 from tinyloc.study.entries import Model
 from tinyloc.study.rows import Row
 from tinyloc.study.table import StudyFolder
-from tinyloc.study.tasks import Cell, Task
+from tinyloc.study.tasks import Adds, Cell, Task
 from tinyloc.study.trained import Pair, Trained
 
 ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
@@ -46,6 +48,8 @@ ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
 
 _NO_FIGURES: Final = (TrainingError, QuantisationError, BudgetError, DeviceError, ToolchainError)
 """What one cell may fail of without the others."""
+
+_ADDED: Final[dict[Adds, str]] = {"folds": "cross-validation", "drift": "validation under drift"}
 
 Labels = npt.NDArray[Any]
 
@@ -76,17 +80,19 @@ def work(task: Task) -> list[Row]:
 
 
 def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
-    """The row of a cell. With a cross-validation, what a study without one measured is taken from there."""
-    if not cell.plain:
+    """The row of a cell. What a study measured that did not ask for all of it is taken from there."""
+    if cell.before is None:
         return shared.row(cell.row)
-    row = folder.take(cell.plain)
+    row = folder.take(cell.before.digest)
     if row is None:
-        row = shared.row(cell.row)
-        folder.leave(cell.plain, row)
+        row = _figures(cell.before, folder, shared)
+        folder.leave(cell.before.digest, row)
+    if row.error:
+        return row
     try:
-        return shared.crossed(row)
+        return shared.crossed(row) if cell.adds == "folds" else shared.drifted(row)
     except _NO_FIGURES as error:
-        return dataclasses.replace(row, error=f"cross-validation: {error}")
+        return dataclasses.replace(row, error=f"{_ADDED[cell.adds or 'folds']}: {error}")
 
 
 class _Shared:
@@ -148,6 +154,16 @@ class _Shared:
         crossed = macro_f1(np.concatenate(rooms), np.concatenate(answers))
         return dataclasses.replace(row, cross_validation_f1=crossed)
 
+    def drifted(self, row: Row) -> Row:
+        """The row with macro-F1 on validation windows under drift, of the model that validation judges."""
+        compression = COMPRESSIONS[row.compression]
+        chosen = self.graph(self.models.pair(compression.source).judged, self.sets, compression)
+        choice, _, _ = self.settled(chosen)
+        graph = chosen if choice is None else choice.behind(chosen)
+        windows = drifted(self.sets.only(graph.access_points).validation, self.task.drift)
+        answers = decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1]
+        return dataclasses.replace(row, drift_f1=macro_f1(windows.room, answers))
+
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""
         found = baselines.fit(
@@ -191,6 +207,8 @@ class _Shared:
             seed=task.seed,
             pick=pick and not self.model.train.refit,  # a model is judged as the final one is made
         )
+        if self.model.follow:
+            graph = following(graph, sets.train, hop_seconds(self.sets.validation))
         return graph
 
     def settled(self, chosen: Graph) -> tuple[decision.Choice | None, Labels, Labels]:

@@ -25,6 +25,7 @@ from tinyloc.data.windows import WindowSets
 from tinyloc.errors import SplitError, StoppedError, TrainingError, UsageError
 from tinyloc.learn.options import model_config
 from tinyloc.quant.decision import impossible
+from tinyloc.quant.follow import impossible as unfollowed
 from tinyloc.study import baselines
 from tinyloc.study.cells import work
 from tinyloc.study.compressions import COMPRESSIONS, is_distilled, require
@@ -135,6 +136,9 @@ def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
         reason = impossible(model.train.state, sets.validation) if model.decision == "filter" else ""
         if reason:
             raise UsageError(f'decision = "filter": {reason}', hint='Choose "none" or "auto".')
+        reason = unfollowed(model.train.state, sets.validation) if model.follow else ""
+        if reason:
+            raise UsageError(f"follow: {reason}", hint="Leave it out.")
         for teacher in model.teachers:
             if not teacher.trees:
                 model_config(model.teacher_options(teacher), sets.train)
@@ -152,6 +156,7 @@ def _about(entry: Set, sets: WindowSets) -> dict[str, Any]:
         "description": sets.description,
         "licence": sets.licence,
         "simulated": sets.simulated,
+        "validation_drift": entry.validation_drift,
         "rooms": len(sets.train.rooms),
         "room_names": list(sets.train.rooms),
         "room_windows": np.bincount(sets.test.room, minlength=len(sets.train.rooms)).tolist(),
@@ -176,15 +181,15 @@ def _model_task(
         row = Row(entry.label, model.family, model.size, model.variant, name, seed, sets.simulated)
         facts: list[Any] = [row.identity, sets.digest, model_facts(model)]
         if COMPRESSIONS[name].on_device:
-            facts += [grid.board, tier, grid.precision, model.decision]
-        plain = digest(facts)
-        crossed = folds and COMPRESSIONS[name].on_device
-        if crossed:
-            cells.append(
-                Cell(digest([plain, "as validation chose", [fold.stem for fold in folds]]), row, plain)
-            )
-        else:
-            cells.append(Cell(plain, row))
+            facts += [grid.board, tier, grid.precision, model.decision, *["follow"] * model.follow]
+        cell = Cell(digest(facts), row)
+        if folds and COMPRESSIONS[name].on_device:
+            more = digest([cell.digest, "as validation chose", [fold.stem for fold in folds]])
+            cell = Cell(more, row, cell, "folds")
+        if entry.validation_drift and COMPRESSIONS[name].on_device:
+            more = digest([cell.digest, "under drift", entry.validation_drift])
+            cell = Cell(more, row, cell, "drift")
+        cells.append(cell)
     return Task(
         folder.path,
         path,
@@ -194,6 +199,7 @@ def _model_task(
         tier=tier,
         precision=grid.precision,
         folds=folds,
+        drift=entry.validation_drift,
     )
 
 

@@ -15,11 +15,16 @@ from tinyloc.study.baselines import BASELINES
 
 @dataclass(frozen=True)
 class Set:
-    """A data set: its `name` or file, the source's `options`, and the `label` it goes by in the tables."""
+    """A data set: its `name` or file, the source's `options`, and the `label` it goes by in the tables.
+
+    `validation_drift` in dB: validation is also heard with receivers that have drifted by so much, and that
+    decides; 0 for none.
+    """
 
     name: str
     label: str
     options: tuple[tuple[str, Any], ...] = ()
+    validation_drift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Model:
     """A family at one size, how it is trained, and what is done to it. `sets` and `variant`: see above.
 
     `hidden` and `layers` are 0 for a forest: `train` has its trees and leaves. `teachers`: one, or the
-    members of an ensemble.
+    members of an ensemble. `follow`: what runs on the device follows receivers as they drift.
     """
 
     family: str
@@ -44,6 +49,7 @@ class Model:
     alpha: float = 0.9
     qat_steps: int = 200
     decision: Decision = "none"
+    follow: bool = False
 
     def options(self, seed: int) -> TrainOptions:
         """How it is trained with that seed."""

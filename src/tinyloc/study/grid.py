@@ -1,6 +1,8 @@
 """The grid of a study: a small TOML file, read into frozen dataclasses.
 
-    sets = ["flat", "walks:library", {name = "house", label = "one floor", floors = 1}]
+    sets = ["flat", {name = "house", label = "one floor", floors = 1, validation_drift = 2}]
+                                                # validation_drift, dB: validation is also heard as by
+                                                # receivers that have drifted so, and that chooses winners
     seeds = 5                                   # 0 to 4, or a list
     budgets = [16, 32, 64]                      # KB of flash and RAM together
     compressions = ["float", "static", "integer"]
@@ -24,6 +26,7 @@
     sets = ["flat"]                             # default: all
     compressions = ["float", "distilled"]       # default: those above
     decision = "auto"                           # default: the one above
+    follow = true                               # what runs on the device follows receivers as they drift
     teacher = "mamba H64L1"                     # who teaches what is distilled; or "forest", "boosting"; or
                                                 # several: ["mamba H64L1", "mdcsa H64L1", "forest"]
     teaching = "soft"                           # how: paper (the default), soft, marginals, features; tau and
@@ -51,7 +54,7 @@ from tinyloc.models.config import CONFIGS, EnsembleConfig, ForestConfig, is_netw
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
 from tinyloc.study.baselines import BASELINES
-from tinyloc.study.compressions import KNOWN, is_distilled
+from tinyloc.study.compressions import COMPRESSIONS, KNOWN, is_distilled
 from tinyloc.study.entries import Grid, Model, Set
 from tinyloc.study.paper import VARIANT
 from tinyloc.study.values import Values
@@ -69,6 +72,8 @@ _TRAIN: Final[dict[str, Any]] = {
 } | {"rate": float, "dropout": float, "class_weights": float, "augmentation": dict}
 """What `[train]` and a model may set, with its type."""
 
+DRIFT: Final = "validation_drift"
+MOST_DRIFT: Final = 30.0
 DECISIONS: Final = get_args(Decision)
 """No decision layer; one where validation finds it better; the best one in any case."""
 
@@ -86,7 +91,17 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
 }
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""
 _TAUGHT: Final[dict[str, Any]] = {"teaching": str, "tau": float, "alpha": float, "qat_steps": int}
-_MODEL: Final = ("family", "size", "variant", "sets", "compressions", "teacher", "decision", *_TAUGHT)
+_MODEL: Final = (
+    "family",
+    "size",
+    "variant",
+    "sets",
+    "compressions",
+    "teacher",
+    "decision",
+    "follow",
+    *_TAUGHT,
+)
 
 
 def load_grid(path: Path) -> Grid:
@@ -180,14 +195,17 @@ class _Reader(Values):
             return Set(value, value)
         if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not value["name"]:
             raise self.wrong(key, value, 'a data set\'s name, a file, or {name = "...", option = ...}')
-        options = {name: one for name, one in value.items() if name not in ("name", "label")}
+        options = {name: one for name, one in value.items() if name not in ("name", "label", DRIFT)}
         for name, one in options.items():
             if not isinstance(one, (str, int, float)):
                 raise self.wrong(f"{key}.{name}", one, "a number or a text")
         label = value.get("label", value["name"])
         if not isinstance(label, str) or not label:
             raise self.wrong(f"{key}.label", label, "a text")
-        return Set(value["name"], label, tuple(sorted(options.items())))
+        drift = value.get(DRIFT, 0)
+        if type(drift) not in (int, float) or not 0 <= drift <= MOST_DRIFT:
+            raise self.wrong(f"{key}.{DRIFT}", drift, f"dB from 0 to {MOST_DRIFT:g}")
+        return Set(value["name"], label, tuple(sorted(options.items())), float(drift))
 
     def train(self, value: Any, key: str, base: Mapping[str, Any]) -> dict[str, Any]:
         """The options of training in a table, on top of `base`."""
@@ -243,6 +261,10 @@ class _Reader(Values):
         if taught_how.get("teaching") == "features" and any(one.trees for one in teachers):
             raise self.wrong(f"{key}.teacher", value["teacher"], 'networks, for teaching = "features"')
         settled = self.choice(f"{key}.decision", value.get("decision", decision), DECISIONS)
+        follow = self.typed(f"{key}.follow", value.get("follow", False), bool)
+        computed = [name for name in chosen if not COMPRESSIONS[name].on_device]
+        if follow and computed:
+            raise self.wrong(f"{key}.follow", follow, f"integers alone, which {computed[0]!r} is not")
         own = {name: one for name, one in value.items() if name in _TRAIN}
         if variant == VARIANT:
             for name in PAPER_TRAINING:
@@ -271,6 +293,7 @@ class _Reader(Values):
                 teachers,
                 **taught_how,
                 decision=settled,
+                follow=follow,
             )
             self.teachable(f"{key}.teacher", model)
             found.append(model)

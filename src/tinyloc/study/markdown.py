@@ -14,9 +14,10 @@ from tinyloc.study.summary import KB, Line, Spread, beaten, lines, match, sets_o
 from tinyloc.study.table import load_rows
 
 CROSSED: Final = "cross-validation"
+DRIFTED: Final = "under drift"
 HEAD: Final = (
-    "model", "compression", "validation", CROSSED, "macro-F1", "accuracy", "parameters", "state dict, KB",
-    "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
+    "model", "compression", "validation", CROSSED, DRIFTED, "macro-F1", "accuracy", "parameters",
+    "state dict, KB", "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
 )  # fmt: skip
 
 
@@ -46,8 +47,10 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
         )
         text.append("")
     table = [HEAD, ["---"] * len(HEAD), *(_cells(line) for line in found)]
-    if not any(line.crossed for line in found):
-        table = [[cell for name, cell in zip(HEAD, row, strict=True) if name != CROSSED] for row in table]
+    for column, there in ((CROSSED, "crossed"), (DRIFTED, "drifted")):
+        if not any(getattr(line, there) for line in found):
+            at = list(table[0]).index(column)
+            table = [[*row[:at], *row[at + 1 :]] for row in table]
     text += [_row(row) for row in table]
     text.append("")
     asked = winners(found, about["budgets_kb"])
@@ -57,7 +60,8 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
             "" if line is None else f" Macro-F1 {_spread(line.f1)}; validation {_spread(line.validation)}"
         )
         if line is not None:
-            figures += f", {CROSSED} {_spread(line.crossed)}." if line.crossed else "."
+            figures += f", {CROSSED} {_spread(line.crossed)}" if line.crossed else ""
+            figures += f", {DRIFTED} {_spread(line.drifted)}." if line.drifted else "."
         text.append(f"- {winner.sentence()}{figures}")
     text += [f"- {sentence}" for sentence in beaten(asked)]
     text += [f"- No figures: {line.full_name}: {error}" for line in found for error in line.errors]
@@ -65,9 +69,14 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
 
 
 def _folds(facts: dict[str, Any], about: dict[str, Any]) -> str:
-    if not facts.get("folds"):
-        return ""
-    return f" {facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
+    said = ""
+    if facts.get("folds"):
+        said += f" {facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
+    if facts.get("validation_drift"):
+        said += (
+            f" Validation is also heard with receivers off by {facts['validation_drift']:g} dB; it decides."
+        )
+    return said
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -85,6 +94,7 @@ def _cells(line: Line) -> list[str]:
         "" if line.baseline else line.compression,
         _spread(line.validation),
         _spread(line.crossed),
+        _spread(line.drifted),
         _spread(line.f1),
         _spread(line.accuracy),
         _count(line.parameters),

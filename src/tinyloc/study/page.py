@@ -106,6 +106,18 @@ class SetPart:
         return any(line.crossed for line in self.lines)
 
     @property
+    def drifted(self) -> bool:
+        """Whether anything was validated under drift."""
+        return any(line.drifted for line in self.lines)
+
+    @property
+    def judged(self) -> str:
+        """By what its winners were chosen."""
+        if self.drifted:
+            return "by validation under drift"
+        return "by cross-validation" if self.crossed else "on validation windows"
+
+    @property
     def reported(self) -> bool:
         """Whether the paper has figures for this set."""
         return any(pair.paper is not None for one in self.paper for pair in one.pairs)
@@ -276,6 +288,8 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             about=about,
             headline=headline(parts),
             crossed=any(one.crossed for one in parts),
+            drifted=any(one.drifted for one in parts),
+            judged=" or ".join(dict.fromkeys(one.judged for one in parts)),
             tally=tally([one.match for one in parts]),
             simulated=[one.label for one in parts if one.simulated],
             box={

@@ -21,6 +21,8 @@ class Row:
     `validation_f1`, `f1_macro`, `accuracy` 0 to 1, of the device's own answers where a device answered.
     `cross_validation_f1` 0 to 1: over the windows of all folds together (`data/folds.py`), each answered by
     the integer model, decision layer included, that the other folds trained as validation had chosen.
+    `drift_f1` 0 to 1: on validation windows as they are heard when every access point has drifted
+    (`data/drift.py`), decision layer included.
     `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
     the emulated `board`, with the tier named. `instructions_answer`: executed for one answer, a whole window
@@ -45,6 +47,7 @@ class Row:
     simulated: bool = False
     validation_f1: float | None = None
     cross_validation_f1: float | None = None
+    drift_f1: float | None = None
     f1_macro: float | None = None
     accuracy: float | None = None
     parameters: int | None = None

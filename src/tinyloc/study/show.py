@@ -27,10 +27,16 @@ CROSSED = (
 )
 
 
-def _cells(line: Line, crossed: bool) -> tuple[str, ...]:
+DRIFTED = (
+    " drift: macro-F1 on validation as heard by receivers that have drifted, by which winners are chosen."
+)
+
+
+def _cells(line: Line, crossed: bool, drifted: bool) -> tuple[str, ...]:
     return (
         escape(line.full_name),
         *([words.percent(line.crossed.mean if line.crossed else None)] if crossed else []),
+        *([words.percent(line.drifted.mean if line.drifted else None)] if drifted else []),
         words.percent(line.f1.mean if line.f1 else None),
         line.f1.range if line.f1 else "",
         words.percent(line.accuracy.mean if line.accuracy else None),
@@ -48,12 +54,13 @@ def _kb(size: int | None) -> str:
 def _table(found: Sequence[Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    crossed = any(line.crossed for line in found)
-    for name in (*["cross %"] * crossed, "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
+    crossed, drifted = any(line.crossed for line in found), any(line.drifted for line in found)
+    extra = (*["cross %"] * crossed, *["drift %"] * drifted)
+    for name in (*extra, "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
         table.add_column(name, justify="right", no_wrap=True)
     last_model = sum(not line.baseline for line in found) - 1
     for i, line in enumerate(found):
-        table.add_row(*_cells(line, crossed), end_section=i == last_model)
+        table.add_row(*_cells(line, crossed, drifted), end_section=i == last_model)
     return table
 
 
@@ -77,7 +84,8 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
     crossed = any(row.cross_validation_f1 is not None for row in rows)
-    parts.append(Text(LEGEND + CROSSED * crossed, style="dim"))
+    drifted = any(row.drift_f1 is not None for row in rows)
+    parts.append(Text(LEGEND + CROSSED * crossed + DRIFTED * drifted, style="dim"))
     return Group(*parts)
 
 

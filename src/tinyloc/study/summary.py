@@ -49,6 +49,7 @@ class Line:
     accuracy: Spread | None
     validation: Spread | None
     crossed: Spread | None
+    drifted: Spread | None
     parameters: int | None
     parameters_paper: int | None
     state_dict_kb: float | None
@@ -90,6 +91,13 @@ class Line:
         if self.flash_bytes is None or self.ram_bytes is None:
             return None
         return self.flash_bytes + self.ram_bytes
+
+    @property
+    def judged(self) -> Spread | None:
+        """What it is chosen by: validation under drift where there is one, else cross-validation where there
+        is one, else validation.
+        """
+        return self.drifted or self.crossed or self.validation
 
     @property
     def settled(self) -> str:
@@ -160,6 +168,7 @@ def _line(rows: Sequence[Row]) -> Line:
         _spread([row.accuracy for row in rows]),
         _spread([row.validation_f1 for row in rows]),
         _spread([row.cross_validation_f1 for row in rows]),
+        _spread([row.drift_f1 for row in rows]),
         _most(row.parameters for row in rows),
         _most(row.parameters_paper for row in rows),
         max(kilobytes, default=None),
@@ -205,8 +214,8 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Winner:
-    """The model that validation, or cross-validation, chooses among those whose flash and RAM together fit
-    `budget_kb`.
+    """The model that validation, cross-validation or validation under drift chooses among those whose flash
+    and RAM together fit `budget_kb`.
 
     `line` is None where nothing fits. `beaten_by`: every baseline with a higher mean on test.
     """
@@ -272,19 +281,19 @@ def _and(words: Sequence[str]) -> str:
 
 
 def _rank(line: Line) -> tuple[float, int, str]:
-    """The order of choice: by cross-validation where there is one, else by validation; then by size."""
-    judged = line.crossed or line.validation
+    """The order of choice: by what judges; then by size."""
+    judged = line.judged
     assert judged is not None
     assert line.memory_bytes is not None
     return (-judged.mean, line.memory_bytes, line.full_name)
 
 
 def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
-    """For each budget who wins: proven on the device, measured, and chosen by cross-validation where there is
-    one, else on validation.
+    """For each budget who wins: proven on the device, measured, and chosen by validation under drift or by
+    cross-validation where there is one, else on validation.
     """
     result = []
-    crossed = any(line.crossed for line in found)
+    drifted, crossed = any(line.drifted for line in found), any(line.crossed for line in found)
     for budget in sorted(budgets_kb):
         fitting = [
             line
@@ -294,7 +303,8 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
             and line.validation is not None
             and line.memory_bytes is not None
             and line.memory_bytes <= budget * KB
-            and (line.crossed is not None or not crossed)
+            and (line.drifted is not None or not drifted)
+            and (drifted or line.crossed is not None or not crossed)
         ]
 
         best = min(fitting, key=_rank, default=None)

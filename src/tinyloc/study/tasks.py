@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import available_tiers, find_tier
@@ -18,22 +18,26 @@ from tinyloc.quant.lower import Precision
 from tinyloc.study.entries import Model
 from tinyloc.study.rows import BASELINE, Row
 
+Adds = Literal["folds", "drift"]
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One row to be: its digest names its file. `plain`: the digest of the same row without cross-validation;
-    empty where there is none.
+    """One row to be: its digest names its file. `before`: the same row without what this cell adds to it:
+    "folds", a cross-validation, or "drift", validation under drift.
     """
 
     digest: str
     row: Row
-    plain: str = ""
+    before: Cell | None = None
+    adds: Adds | None = None
 
 
 @dataclass(frozen=True)
 class Task:
     """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
-    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one.
+    called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one;
+    `drift` the dB for cells that want validation under drift.
     """
 
     out: Path
@@ -47,6 +51,7 @@ class Task:
     precision: Precision = "int16"
     refit: bool = False
     folds: tuple[Path, ...] = ()
+    drift: float = 0.0
 
     @property
     def seed(self) -> int:

@@ -1,0 +1,40 @@
+"""Windows as they might be heard when receivers have drifted: what a model is judged by where they do."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Final
+
+import numpy as np
+
+from tinyloc.data.windows import Windows
+from tinyloc.models.scaling import NOT_HEARD
+
+DRAWS: Final = 8
+
+
+def drifted(windows: Windows, spread_db: float, draws: int = DRAWS, seed: int = 0) -> Windows:
+    """`draws` copies of `windows`, one after the other; in each copy every access point is off by a draw of
+    its own from a normal distribution with `spread_db` (dB), the same throughout.
+
+    What was not heard stays so, and what is heard stays within -127..0 dBm. Each copy of a session counts as
+    a session of its own.
+    """
+    rng = np.random.default_rng(seed)
+    offsets = np.rint(rng.normal(0.0, spread_db, (draws, len(windows.access_points)))).astype(np.int16)
+    copies = []
+    for offset in offsets:
+        moved = np.clip(windows.rssi + offset, NOT_HEARD + 1, 0).astype(np.int8)
+        copies.append(np.where(windows.rssi == NOT_HEARD, np.int8(NOT_HEARD), moved))
+    count = len(windows.sessions)
+    moves = windows.acceleration
+    return dataclasses.replace(
+        windows,
+        rssi=np.concatenate(copies),
+        rooms_at=np.tile(windows.rooms_at, (draws, 1)),
+        room=np.tile(windows.room, draws),
+        session=np.concatenate([windows.session + copy * count for copy in range(draws)]).astype(np.int32),
+        end_time=np.tile(windows.end_time, draws),
+        sessions=tuple(f"{name}, drift {copy}" for copy in range(draws) for name in windows.sessions),
+        acceleration=None if moves is None else np.tile(moves, (draws, 1, 1)),
+    )

@@ -17,7 +17,8 @@ CROSSED: Final = "cross-validation"
 DRIFTED: Final = "under drift"
 HEAD: Final = (
     "model", "compression", "validation", CROSSED, DRIFTED, "macro-F1", "accuracy", "parameters",
-    "state dict, KB", "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true", "identical windows",
+    "state dict, KB", "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true",
+    "identical windows",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Receivers that are followed as they drift: the C against the reference, the reference against plain words."""
+"""Receivers that are followed as they drift: C against the reference, the reference against plain words."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import INIT, Replay
 from tinyloc.quant.storage import from_bytes, to_bytes
+from tinyloc.quant.stream import streaming
 
 
 def learned(graph: Graph, seed: int) -> Windows:
@@ -40,7 +41,7 @@ def learned(graph: Graph, seed: int) -> Windows:
 
 def follows(graph: Graph, seed: int, rate: int = 0) -> Graph:
     """`graph`, following quickly enough for a short test."""
-    made = following(graph, learned(graph, seed), 8.0)
+    made = following(graph, learned(graph, seed), 40)
     if not rate:
         return made
     first, *others = made.operators
@@ -124,6 +125,15 @@ def test_a_stream_says_what_its_twin_says(kind: str, hop: int, tmp_path: Path) -
     assert said == spoken(graph, samples, flags)
 
 
+def test_however_often_it_answers_it_is_as_quick() -> None:
+    graph = made("windows", 0)
+    assert graph.follower is not None
+    slower = replace(graph.follower, rate=8, hop=STEPS)
+    graph = replace(graph, operators=(slower, *graph.operators[1:])).check()
+    rates = {hop: streaming(graph, hop).follower.rate for hop in (1, 2, STEPS)}  # type: ignore[union-attr]
+    assert rates == {1: 2, 2: 3, STEPS: 8}
+
+
 def test_on_a_cortex_m4(tmp_path: Path) -> None:
     graph = made("steps", 7)
     samples, flags = stream(7, 12, "reset")
@@ -204,10 +214,10 @@ def test_it_outlives_a_window_and_ends_with_the_session() -> None:
 def test_what_cannot_be_followed_is_refused() -> None:
     carried = steps_graph(0, 0, "carried", STEPS, 2)
     with pytest.raises(UsageError, match="state that is carried"):
-        following(carried, learned(carried, 0), 1.0)
+        following(carried, learned(carried, 0), 5)
     graph = steps_graph(0, 0)
     with pytest.raises(UsageError, match="no order in time"):
-        following(graph, replace(learned(graph, 0), seconds_per_step=0.0), 1.0)
+        following(graph, replace(learned(graph, 0), seconds_per_step=0.0), 5)
     good = made("steps", 0)
     first, second, *others = good.operators
     for wrong, message in (

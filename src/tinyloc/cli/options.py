@@ -56,6 +56,9 @@ DecisionName = Annotated[
     str,
     typer.Option("--decision", help="A layer that holds a room: auto (validation decides), none, filter."),
 ]
+Follows = Annotated[
+    bool, typer.Option("--follow", help="Follow receivers as they drift, by the model's own answers.")
+]
 WeightBitsNumber = Annotated[
     int, typer.Option("--weight-bits", help="Weights: 8 bits, or 4 in the larger matrices.")
 ]

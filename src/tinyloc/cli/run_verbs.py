@@ -19,6 +19,7 @@ from tinyloc.cli.options import (
     Family,
     Flash,
     Folder,
+    Follows,
     Hidden,
     Layers,
     Leaves,
@@ -78,6 +79,7 @@ def run(
     members: Members = None,
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
+    follow: Follows = False,
     weight_bits: WeightBitsNumber = 8,
     qat_steps: QatSteps = 0,
     scaling: Scaling = "auto",
@@ -131,6 +133,7 @@ def run(
         weight_bits_of(weight_bits),
         lesson_of(teacher, teaching, tau, alpha),
         qat_steps_of(qat_steps, family),
+        follow,
     )
     training = train_options(
         {
@@ -199,6 +202,7 @@ def quantise(
     folder: Folder,
     precision: PrecisionName = "int16",
     decision: DecisionName = "auto",
+    follow: Follows = False,
     weight_bits: WeightBitsNumber = 8,
     qat_steps: QatSteps = 0,
 ) -> None:
@@ -210,7 +214,7 @@ def quantise(
     run_folder = RunFolder(folder)
     sets, checkpoint = stages.windows_of(run_folder), stages.checkpoint_of(run_folder)
     bits, steps = weight_bits_of(weight_bits), qat_steps_of(qat_steps, checkpoint.family)
-    how = precision_of(precision), decision_of(decision), bits, steps
+    how = precision_of(precision), decision_of(decision), bits, steps, follow
     found = stages.quantise(run_folder, sets, checkpoint, *how)
     say(quantised_line(found, checkpoint.family))
     for name, error in found.costliest:

@@ -46,6 +46,7 @@ class RunOptions:
     weight_bits: WeightBits = 8
     lesson: Lesson | None = None
     qat_steps: int = 0
+    follow: bool = False
 
 
 class Speaker:
@@ -168,7 +169,7 @@ def one_seed(
     """Train, quantise, emit, verify in `folder`, whose windows are there."""
     checkpoint = speaker.train(folder, sets, options, run.lesson)
     with speaker.stage(3, "quantise") as words:
-        how = run.precision, run.decision, run.weight_bits, run.qat_steps
+        how = run.precision, run.decision, run.weight_bits, run.qat_steps, run.follow
         found = stages.quantise(folder, sets, checkpoint, *how)
         words.append(quantised_line(found, checkpoint.family))
     with speaker.stage(4, "emit") as words:
@@ -197,6 +198,8 @@ def run_all(
         sets = stages.prepare(folder, data, data_dir=data_dir, options=data_options, quiet=quiet)
         words.append(windows_line(sets))
         words.extend(sets.notes)
+        if run.follow:
+            stages.check_follow(options.state, sets)
     folder.forget(folder.result, folder.page)
     if run.lesson is not None:
         dataclasses.replace(options, distil=run.lesson.about)  # refused before anything is built

@@ -24,6 +24,7 @@ from tinyloc.pipeline.folder import RunFolder
 from tinyloc.pipeline.integers import integers
 from tinyloc.quant import decision, storage
 from tinyloc.quant.attribution import attribution
+from tinyloc.quant.follow import following, impossible
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision
 from tinyloc.quant.packing import WeightBits
@@ -248,6 +249,8 @@ class Quantised:
     """What validation said of decision layers (`Choice.to_json`); None where none was tried."""
     weight_bits: WeightBits = 8
     qat_steps: int = 0
+    follow: bool = False
+    """Whether it follows receivers as they drift."""
 
     @property
     def decided(self) -> str:
@@ -267,10 +270,11 @@ class Quantised:
 
 def precision_words(found: Quantised, family: str) -> str:
     """How the integer model is stored, in words."""
+    followed = ", receivers followed" if found.follow else ""
     if family == ForestConfig.family:
-        return "trees on whole numbers"
+        return f"trees on whole numbers{followed}"
     weights = "int4 and int8" if found.weight_bits == 4 else "int8"
-    return f"{weights} weights, {found.precision} activations"
+    return f"{weights} weights, {found.precision} activations{followed}"
 
 
 def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
@@ -284,6 +288,13 @@ def same_names(graph: Graph, sets: WindowSets, path: Path) -> None:
             )
 
 
+def check_follow(state: str, sets: WindowSets) -> None:
+    """Raise UsageError where a model of that state cannot follow receivers on these windows."""
+    reason = impossible(state, sets.validation)
+    if reason:
+        raise UsageError(f"--follow: {reason}", hint="Leave --follow out.")
+
+
 def quantise(
     folder: RunFolder,
     sets: WindowSets,
@@ -292,13 +303,15 @@ def quantise(
     asked: decision.Decision = "auto",
     weight_bits: WeightBits = 8,
     qat_steps: int = 0,
+    follow: bool = False,
     progress: Callable[[Any], None] | None = None,
 ) -> Quantised:
     """Lower the checkpoint to integers on training windows and measure on validation what that costs: on the
     model that validation chose, where the checkpoint itself has learned from validation.
 
     `asked`: whether a decision layer is put behind it. `qat_steps`: updates of quantisation-aware training
-    before that; `progress` is told of them. Raises UsageError where it cannot be done.
+    before that; `progress` is told of them. `follow`: it follows receivers as they drift. Raises UsageError
+    where it cannot be done.
     """
     from tinyloc.learn.predict import predict
 
@@ -309,6 +322,8 @@ def quantise(
             hint="Train again in this folder.",
         )
     sets = sets.only(checkpoint.access_points)
+    if follow:
+        check_follow(checkpoint.state, sets)
     chosen = checkpoint
     if checkpoint.training.get("refit"):
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
@@ -318,10 +333,14 @@ def quantise(
     graph = judged
     if chosen is not checkpoint:
         _, graph = integers(checkpoint, merged(sets), precision, weight_bits, **how, progress=progress)
-    choice = decision.choose(judged, sets, asked)
     answered, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     floats = predict(chosen, sets.validation).argmax(axis=1)
     costs = attribution(floating, judged, samples_of(sets.validation, graph.motion))
+    if follow:
+        learned = sets.train if chosen is checkpoint else merged(sets).train
+        hop = decision.hop_steps(sets.validation)
+        judged, graph = following(judged, sets.train, hop), following(graph, learned, hop)
+    choice = decision.choose(judged, sets, asked)
     found = Quantised(
         precision,
         macro_f1(sets.validation.room, floats),
@@ -330,6 +349,7 @@ def quantise(
         None if choice is None else choice.to_json(),
         4 if judged.packed else 8,
         qat_steps,
+        follow,
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)

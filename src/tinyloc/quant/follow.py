@@ -16,7 +16,9 @@ from tinyloc.quant.graph import Graph
 from tinyloc.quant.operator import SAMPLE, Operator
 
 SECONDS: Final = 256.0
-"""How long it takes to learn 63 % of what a receiver is off by, s (docs/LOG.md)."""
+"""How long it takes to learn 63 % of what a receiver is off by, s; with answers less than half a second apart
+it takes 256 of them (docs/LOG.md).
+"""
 LEAST_HEARD: Final = 0.25
 """The share of a room's samples in which an access point must be heard to have a mean there."""
 
@@ -32,20 +34,25 @@ def impossible(state: str, windows: Windows) -> str:
     return ""
 
 
-def following(graph: Graph, train: Windows, seconds: float) -> Graph:
-    """`graph` as one that follows its receivers: `train` are the windows that it learned from, `seconds` lie
-    between its answers. Raises UsageError where it cannot.
+def following(graph: Graph, train: Windows, hop: int) -> Graph:
+    """`graph` as one that follows its receivers. `train`: the windows that it learned from; `hop`: the steps
+    from one answer to the next. Raises UsageError where it cannot.
     """
     reason = impossible(graph.state, train)
     if reason:
         raise UsageError(f"follow: {reason}", hint="Leave it out.")
-    rate = int(np.clip(round(UNITS * seconds / SECONDS), 1, MOST_RATE))
-    first = Follow("follow", SAMPLE, FOLLOWED, room_means(train.only(graph.access_points)), rate)
+    means, rate = room_means(train.only(graph.access_points)), rate_for(hop * train.seconds_per_step)
+    first = Follow("follow", SAMPLE, FOLLOWED, means, rate, hop)
     sample = graph.tensor(SAMPLE)
     tensors = (sample, dataclasses.replace(sample, name=FOLLOWED))
     others = tuple(tensor for tensor in graph.tensors if tensor.name != SAMPLE)
     operators = (first, *map(_behind, graph.operators))
     return dataclasses.replace(graph, tensors=(*tensors, *others), operators=operators).check()
+
+
+def rate_for(seconds: float) -> int:
+    """The rate of a model that answers every so many seconds."""
+    return int(np.clip(round(UNITS * seconds / SECONDS), 1, MOST_RATE))
 
 
 def _behind(operator: Operator) -> Operator:

@@ -38,13 +38,15 @@ class Follow(Operator):
     The offsets o [P], in 1/256 dB, begin at 0 with a session and last from window to window.
 
     `means` [K, P] int8 dBm, -128 where an access point is hardly heard in a room; `rate` 1..64: an error of
-    1 dB moves the offset by rate / 256 dB an answer.
+    1 dB moves the offset by rate / 256 dB an answer. `hop` >= 1: the steps from one answer to the next that
+    the rate is meant for.
     """
 
     x: str
     y: str
     means: npt.NDArray[np.int8]
     rate: int
+    hop: int
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -63,4 +65,5 @@ class Follow(Operator):
         shape = (y.size, y.rows, y.bits, y.limit)
         require(self, self.x == SAMPLE and shape == (x.size, 1, 8, 127), "makes a sample of a sample")
         array_is(self, "means", self.means, np.int8, (len(graph.rooms), x.size))
+        require(self, 1 <= self.hop <= 32767, f"has a hop of {self.hop}")
         require(self, 1 <= self.rate <= MOST_RATE, f"has a rate of {self.rate}, expected 1 to {MOST_RATE}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyloc.models.scaling import NOT_HEARD
-from tinyloc.quant.arithmetic import Ints, States
+from tinyloc.quant.arithmetic import Ints, States, clamp
 from tinyloc.quant.follow_operators import MOST_OFF, UNITS, Follow
 
 
@@ -15,11 +15,11 @@ class FollowOperators:
     def _follow(self, op: Follow, values: dict[str, Ints], states: States) -> Ints:
         x = values[op.x]
         off = (states[f"{op.name}_offset"] + UNITS // 2) >> 8
-        return np.where(x == NOT_HEARD, NOT_HEARD, np.clip(x + off, -127, 127))
+        return np.where(x == NOT_HEARD, NOT_HEARD, clamp(x + off, -127, 127))
 
     def learn_offsets(self, op: Follow, values: dict[str, Ints], room: Ints, states: States) -> None:
         """What the answers `room` [W] say of the access points of the newest sample."""
         name, mean = f"{op.name}_offset", op.means.astype(np.int64)[room]
         known = (values[op.x] != NOT_HEARD) & (mean != NOT_HEARD)
         moved = states[name] + op.rate * np.where(known, mean - values[op.y], 0)
-        states[name] = np.clip(moved, -MOST_OFF, MOST_OFF)
+        states[name] = clamp(moved, -MOST_OFF, MOST_OFF)

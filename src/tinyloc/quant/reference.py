@@ -17,7 +17,7 @@ from tinyloc.errors import QuantisationError
 from tinyloc.models.running import MOST_HEARD
 from tinyloc.models.scaling import NOT_HEARD
 from tinyloc.quant.answer_reference import AnswerOperators
-from tinyloc.quant.arithmetic import Ints, States, decay_factor, inverse_root, requantise
+from tinyloc.quant.arithmetic import Ints, States, clamp, decay_factor, inverse_root, requantise
 from tinyloc.quant.decision_reference import DecisionOperators
 from tinyloc.quant.follow_reference import FollowOperators
 from tinyloc.quant.graph import (
@@ -58,6 +58,7 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
         self.graph = graph.check()
         self.windowed = self.graph.windowed
         self.checking = check
+        self.matrices: dict[str, npt.NDArray[np.float64]] = {}
         # a streaming graph that cannot slide begins each window itself, from zeros but for what is held
         self.begins_windows = bool(graph.hop) and graph.state == "reset" and not graph.slides
         self.overlaps = self.graph.slides and self.graph.period < self.graph.window_steps
@@ -153,7 +154,7 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
 
     def _clamp(self, value: Ints, operator: Operator) -> Ints:
         limit = self.graph.tensor(operator.output).limit
-        return np.clip(value, -limit, limit)
+        return clamp(value, -limit, limit)
 
     def _int32(self, value: Ints, operator: Operator) -> Ints:
         if self.checking and np.abs(value).max(initial=0) > INT32_MAX:
@@ -184,14 +185,21 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
         index, rest = (x >> 8) + 128, x & 255
         return np.asarray(table[index] + (((table[index + 1] - table[index]) * rest + 128) >> 8))
 
+    def _matrix(self, op: Linear | Embed) -> npt.NDArray[np.float64]:
+        """The weights [inputs, outputs] as floating-point numbers, made once."""
+        found = self.matrices.get(op.name)
+        if found is None:
+            found = self.matrices[op.name] = op.weight.T.astype(np.float64)
+        return found
+
     def _linear(self, op: Linear, values: dict[str, Ints], states: States) -> Ints:
-        product = values[op.x].astype(np.float64) @ op.weight.T.astype(np.float64)
+        product = values[op.x].astype(np.float64) @ self._matrix(op)
         total = self._int32(product.astype(np.int64) + op.bias, op)
         return self._clamp(requantise(total, op.multiplier, op.shift), op)
 
     def _embed(self, op: Embed, values: dict[str, Ints], states: States) -> Ints:
         signal = op.table.astype(np.float64)[values[op.x] + 128]
-        total = self._int32((signal @ op.weight.T.astype(np.float64)).astype(np.int64) + op.bias, op)
+        total = self._int32((signal @ self._matrix(op)).astype(np.int64) + op.bias, op)
         return self._clamp(requantise(total, op.multiplier, op.shift), op)
 
     def _relu(self, op: Relu, values: dict[str, Ints], states: States) -> Ints:
@@ -217,10 +225,10 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
         dt, b, c, x = (values[name] for name in (op.dt, op.b, op.c, op.x))
         name = f"{op.name}_h"
         h = states[name].reshape(len(x), *op.decay.shape)
-        u = np.clip(requantise(dt * x, op.u_multiplier, op.u_shift), -32767, 32767)
+        u = clamp(requantise(dt * x, op.u_multiplier, op.u_shift), -32767, 32767)
         a = decay_factor(dt[:, :, None], op.decay, op.decay_shift)
         total = self._int32(h * a + u[:, :, None] * b[:, None, :] + (1 << 14), op)
-        h = np.clip(total >> 15, -32768, 32767)
+        h = clamp(total >> 15, -32768, 32767)
         states[name] = h.reshape(len(x), -1)
         read = self._int32((h * c[:, None, :]).sum(axis=2), op)
         through = (x * op.skip.astype(np.int64)) << op.skip_shift

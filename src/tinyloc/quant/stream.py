@@ -22,6 +22,7 @@ import numpy.typing as npt
 from tinyloc.data.windows import gap_for
 from tinyloc.errors import QuantisationError
 from tinyloc.quant.answer_operators import PROBABILITY, UNKNOWN, Novelty, Probability
+from tinyloc.quant.follow_operators import MOST_RATE
 from tinyloc.quant.graph import Graph, Tensor
 from tinyloc.quant.reference import FRESH, Reference, rooms_of, settled_of
 
@@ -122,6 +123,10 @@ def streaming(
         raise QuantisationError(f"a hop of {hop} samples is impossible")
     decision, tensors = graph.decision, list(graph.tensors)
     operators = [operator for operator in graph.operators if operator is not decision]
+    follower = graph.follower
+    if follower is not None:  # as quick as it was in time, however often it answers
+        rate = int(np.clip(round(follower.rate * hop / follower.hop), 1, MOST_RATE))
+        operators[0] = dataclasses.replace(follower, rate=rate, hop=hop)
     if decision is not None:
         operators.append(dataclasses.replace(decision, hop=hop) if graph.state == "reset" else decision)
     if probability is not None:

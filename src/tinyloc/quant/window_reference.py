@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinyloc.models.forest import votes
-from tinyloc.quant.arithmetic import Ints, States, inverse_root, power, reciprocal, requantise
+from tinyloc.quant.arithmetic import Ints, States, clamp, inverse_root, power, reciprocal, requantise
 from tinyloc.quant.operator import Operator
 from tinyloc.quant.window_operators import (
     Attention,
@@ -37,7 +37,7 @@ class WindowOperators:
 
     def _clamp(self, value: Ints, operator: Operator) -> Ints:
         limit = self.graph.tensor(operator.output).limit
-        return np.clip(value, -limit, limit)
+        return clamp(value, -limit, limit)
 
     def _int32(self, value: Ints, operator: Operator) -> Ints:
         raise TypeError("the reference says what to check")
@@ -67,7 +67,7 @@ class WindowOperators:
         root, exponent = inverse_root((d * d).sum(axis=-1) + op.epsilon)
         shift = (exponent + op.shift)[..., None]
         half = (np.int64(1) << shift) >> 1
-        normal = np.clip((d * root[..., None] + half) >> shift, -32767, 32767)
+        normal = clamp((d * root[..., None] + half) >> shift, -32767, 32767)
         scaled = normal * op.gain.astype(np.int64) + op.bias + (np.int64(1) << (op.gain_shift - 1))
         return self._clamp(self._int32(scaled, op) >> op.gain_shift, op)
 

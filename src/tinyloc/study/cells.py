@@ -208,7 +208,7 @@ class _Shared:
             pick=pick and not self.model.train.refit,  # a model is judged as the final one is made
         )
         if self.model.follow:
-            graph = following(graph, sets.train, hop_seconds(self.sets.validation))
+            graph = following(graph, sets.train, decision.hop_steps(self.sets.validation))
         return graph
 
     def settled(self, chosen: Graph) -> tuple[decision.Choice | None, Labels, Labels]:

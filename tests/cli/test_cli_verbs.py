@@ -110,6 +110,24 @@ def test_weights_of_four_bits_go_the_whole_way(copy_of_run: Path, monkeypatch: p
     assert result["model"]["precision"] == "int4 and int8 weights, int16 activations"
 
 
+def test_a_model_that_follows_its_receivers_goes_the_whole_way(copy_of_run: Path) -> None:
+    assert "receivers followed" in done("quantise", copy_of_run, "--follow").err
+    done("emit", copy_of_run)
+    assert (copy_of_run / "c" / "tinyloc_follow.c").exists()
+    result = json.loads(done("verify", copy_of_run, "--tier", "pip", "--json").out)
+    assert result["model"]["precision"] == "int8 weights, int16 activations, receivers followed"
+    assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
+    done("report", copy_of_run)
+    assert "receivers followed" in (copy_of_run / "index.html").read_text()
+    done("emit", copy_of_run, "--as", "c")
+
+
+def test_what_cannot_follow_is_refused_before_it_is_trained(recording: Path, tmp_path: Path) -> None:
+    wrong = tinyloc("run", "--data", recording, "--follow", "--state", "carried", "--out", tmp_path / "run")
+    assert "--follow: a state that is carried" in wrong.error
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
 def test_trained_again_the_old_integers_are_gone(copy_of_run: Path) -> None:
     done("train", copy_of_run, *TRAIN_SMALL, "--seed", "1")
     for name in ("model.tinyloc", "c/tinyloc_model.c", "result.json", "index.html"):

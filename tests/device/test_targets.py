@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from tinyloc.device.tiers import NAMES, Tier, available_tiers, find_tier
 from tinyloc.device.toolchains import AvrGcc
 from tinyloc.emit import emit
 from tinyloc.errors import BudgetError, DeviceError, ToolchainError
+from tinyloc.quant.graph import Follow
 from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference, answers
+from tinyloc.quant.replay import INIT, RESTART, Replay
 
 ELSEWHERE = ("cortex-m0", "cortex-m3", "cortex-m7", "cortex-m33", "cortex-m55", "rv32imc", "atmega328p")
 """A board of each core but the Cortex-M4, which every other test runs on."""
@@ -59,6 +62,35 @@ def test_the_same_bytes_on_every_core(board: str, proof: tuple[Path, bytes, byte
     assert 0 < cost.cycles_per_step.low <= cost.cycles_per_step.mid <= cost.cycles_per_step.high
     assert sum(cost.functions.values()) == pytest.approx(run.instructions_per_step)
     assert "?" not in cost.functions
+
+
+@pytest.mark.parametrize("board", ["cortex-m0", "rv32imc", "atmega328p"])
+def test_receivers_are_followed_alike_on_every_core(board: str, tmp_path: Path) -> None:
+    """Where `int` has 16 bits, and where it has 32; offsets last from window to window."""
+    _, checkpoint = mamba(3, 1, POINTS, ROOMS, wild=2.0)
+    rssi = np.concatenate([signal(25, STEPS, POINTS, 1), any_bytes(25, STEPS, POINTS)])
+    graph = lower(replace(checkpoint, window_steps=STEPS), rssi[:25])
+    rng = np.random.default_rng(0)
+    sample = graph.tensor("sample")
+    means = rng.integers(-128, 0, (ROOMS, POINTS)).astype(np.int8)
+    operators = [
+        replace(one, **{part: "followed" for part, name in vars(one).items() if str(name) == "sample"})
+        for one in graph.operators
+    ]
+    graph = replace(
+        graph,
+        tensors=(*graph.tensors, replace(sample, name="followed")),
+        operators=(Follow("follow", "sample", "followed", means, 64, STEPS), *operators),
+    ).check()
+    flags = np.zeros(rssi.shape[:2], np.int8)
+    flags[:, 0] = RESTART
+    flags[::20, 0] = INIT
+    ends = np.arange(len(rssi)) * STEPS + STEPS - 1
+    stream = Replay(rssi.reshape(-1, POINTS), flags.ravel(), ends, STEPS)
+    emit(graph, tmp_path / "c")
+    tier = tier_or_skip("reference", board)
+    firmware = tier.build(tmp_path / "c", find_board(board), tmp_path / "build", ram_bytes=2048)
+    assert tier.run(firmware, stream.records()).answers == stream.answers(Reference(graph))
 
 
 def test_the_pip_tier_has_a_core_without_an_fpu(proof: tuple[Path, bytes, bytes], tmp_path: Path) -> None:

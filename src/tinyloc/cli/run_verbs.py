@@ -106,9 +106,8 @@ def run(
     time_unit: Annotated[str | None, typer.Option(hidden=True)] = None,
     not_heard: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """All stages: recordings in, a proven integer room model out.
-
-    Columns of an own file that have other names: see `tinyloc data --help`.
+    """All stages: recordings in, a proven integer room model out. For columns of an own file that have other
+    names see `tinyloc data --help`.
     """
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.run import RunOptions, run_all

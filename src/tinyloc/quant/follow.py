@@ -30,7 +30,7 @@ def impossible(state: str, windows: Windows) -> str:
     if windows.seconds_per_step <= 0:
         return "single samples have no order in time: no drift can be followed over them"
     if state == "carried":
-        return "a state that is carried takes in how signals drift by itself"
+        return "a state that is carried begins no windows, from one to the next of which drift is followed"
     return ""
 
 

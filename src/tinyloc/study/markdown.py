@@ -74,9 +74,8 @@ def _folds(facts: dict[str, Any], about: dict[str, Any]) -> str:
     if facts.get("folds"):
         said += f" {facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
     if facts.get("validation_drift"):
-        said += (
-            f" Validation is also heard with receivers off by {facts['validation_drift']:g} dB; it decides."
-        )
+        off = f"{facts['validation_drift']:g} dB"
+        said += f" Validation is also heard with receivers that are off by {off}, and that decides."
     return said
 
 

@@ -102,6 +102,7 @@ NAMES = (
         for site in ("library", "canteen", "carpark")
         for phone in (13, 24)
     ),
+    *((f"walks:{site}", {"phone": 13, "test_phone": 24}) for site in ("library", "carpark")),
     ("tracks", {}),
     ("house", {"minutes": 16, "rooms": 4, "access_points": 3}),
 )

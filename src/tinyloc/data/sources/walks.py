@@ -6,7 +6,8 @@ training walks' extent and 2 along the shorter; a circuit that is a straight lin
 
 The last third of the walks tests, the last walk before them validates. In the car park only one walk
 remains beside the test: there the middle quarter of every stay in a zone validates, because the end of the
-walk itself knows one zone only.
+walk itself knows one zone only. With `test_phone` the walks that test are those which the other phone
+recorded, in the zones of the first one's: another radio, off by some dB from the one that was learned.
 """
 
 from __future__ import annotations
@@ -60,20 +61,12 @@ def read(path: Path) -> tuple[Recording, tuple[str, ...]]:
 def load_site(site: str, folder: Path, options: Options) -> Material:
     """Divide the walks of one site, carried by phone 13 or 24."""
     phone = choose(options, "phone", 13, _PHONES)
-    paths = sorted(folder.glob(f"walk*_phone{phone}.csv"), key=_walk_number)
-    if len(paths) < 2:
-        raise DataError(
-            f"{counted(len(paths), 'walk')} with phone {phone}, expected {len(_WALKS[site])}",
-            path=folder,
-            hint="Fetch the data set again.",
-        )
-    walks: list[Recording] = []
+    test_phone = choose(options, "test_phone", phone, _PHONES)
     notes: list[str] = []
-    for path in paths:
-        walk, more = read(path)
-        walks.append(walk)
-        notes.extend(more)
+    walks = _walks(site, folder, phone, notes)
     tests = max(1, round(len(walks) / 3))
+    if test_phone != phone:
+        walks = walks[:-tests] + _walks(site, folder, test_phone, notes)[-tests:]
     rest = walks[:-tests]
     trainers = rest[:-1] or rest
     places = np.concatenate([walk.position for walk in trainers if walk.position is not None])
@@ -89,17 +82,35 @@ def load_site(site: str, folder: Path, options: Options) -> Material:
         train, validation = split_stays(rest[0], VALIDATION_SHARE)
         folds = fold_stays(rest[0])
         who = f"{rest[0].session} trains, but for the middle quarter of every stay in a zone, which validates"
+    with_other = f", with phone {test_phone}" * (test_phone != phone)
     division = Division(
         tuple(train),
         tuple(validation),
         tuple(test),
-        f"Walks with phone {phone}: {who}, {_names(test)} test{_s(test)}.",
+        f"Walks with phone {phone}: {who}, {_names(test)} test{_s(test)}{with_other}.",
         folds,
     )
     step = round(float(np.median(np.concatenate([np.diff(walk.time) for walk in train]))), 2)
     protocol = Protocol(steps=10, hop=5, seconds_per_step=step)
     source = SOURCES[site]
     return Material(source.name, division, protocol, source.licence, source.citation, notes=tuple(notes))
+
+
+def _walks(site: str, folder: Path, phone: object, notes: list[str]) -> list[Recording]:
+    """All walks with that phone, by their numbers. Raises DataError where there are too few."""
+    paths = sorted(folder.glob(f"walk*_phone{phone}.csv"), key=_walk_number)
+    if len(paths) < 2:
+        raise DataError(
+            f"{counted(len(paths), 'walk')} with phone {phone}, expected {len(_WALKS[site])}",
+            path=folder,
+            hint="Fetch the data set again.",
+        )
+    found: list[Recording] = []
+    for path in paths:
+        walk, more = read(path)
+        found.append(walk)
+        notes.extend(more)
+    return found
 
 
 def _with_zones(walk: Recording, extent: tuple[float, float, float, float]) -> Recording:
@@ -158,7 +169,10 @@ def _source(site: str) -> Source:
             for name, (url, size, sha) in FILES.items()
             if name.startswith(f"{site}/")
         ),
-        options={"phone": "which phone recorded: 13 or 24 (default 13)"},
+        options={
+            "phone": "which phone recorded: 13 or 24 (default 13)",
+            "test_phone": "which phone recorded the walks that test (default the same)",
+        },
     )
 
 

@@ -7,12 +7,12 @@ import ensemble_models
 import numpy as np
 import pytest
 from builders import any_bytes, signal
+from following_graphs import follows, learned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_decision_operators import POINTS, ROOMS, STEPS, live, steps_graph, stream, windows_graph
 from test_streaming import full, heard, spoken
 
-from tinyloc.data.windows import Windows
 from tinyloc.device.boards import find_board
 from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
@@ -26,27 +26,6 @@ from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import INIT, Replay
 from tinyloc.quant.storage import from_bytes, to_bytes
 from tinyloc.quant.stream import streaming
-
-
-def learned(graph: Graph, seed: int) -> Windows:
-    """Windows [30, T, P] to take means from: one access point is never heard, one room never entered."""
-    points, rooms, steps = len(graph.access_points), len(graph.rooms), graph.window_steps
-    rssi = signal(30, steps, points, seed)
-    rssi[:, :, -1] = -128
-    rooms_at = np.random.default_rng(seed).integers(0, max(rooms - 1, 1), (30, steps)).astype(np.int16)
-    zeros = np.zeros(30, np.int32)
-    names = graph.rooms, graph.access_points, ("walk",)
-    return Windows(rssi, rooms_at, rooms_at[:, -1], zeros, np.arange(30.0), *names, 0.2)
-
-
-def follows(graph: Graph, seed: int, rate: int = 0) -> Graph:
-    """`graph`, following quickly enough for a short test."""
-    made = following(graph, learned(graph, seed), 40)
-    if not rate:
-        return made
-    first, *others = made.operators
-    assert isinstance(first, Follow)
-    return replace(made, operators=(replace(first, rate=rate), *others)).check()
 
 
 def made(kind: str, seed: int) -> Graph:

@@ -73,7 +73,7 @@ def test_every_manifest_keeps_its_rules(kind: Kind, tmp_path: Path) -> None:
     assert package(kind, tmp_path / "p"), "a package is written over an earlier one"
 
 
-@pytest.mark.parametrize("graph", ["steps", "windows", "carried", "crf"])
+@pytest.mark.parametrize("graph", ["steps", "windows", "carried", "crf", "follows"])
 def test_a_sound_package_passes_and_answers_as_python(graph: str, tmp_path: Path) -> None:
     folder = package("c", tmp_path / "p", graph)
     done = run(built(folder, "selftest"))

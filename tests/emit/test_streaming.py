@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import any_bytes, mamba, signal
+from following_graphs import follows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_decision_operators import POINTS, ROOMS, STEPS, steps_graph, windows_graph
@@ -55,6 +56,8 @@ def made(kind: str, hop: int, seed: int) -> Graph:
         return full(undecided(steps_graph(seed, 0)), hop, seed, 0)
     if kind == "undecided windows":
         return full(undecided(windows_graph(seed, 0)), hop, seed)
+    if kind == "follows":
+        return full(follows(undecided(steps_graph(seed, 0)), seed, rate=64), hop, seed)
     if kind == "crf":
         _, checkpoint = mamba(4, 1, POINTS, ROOMS, seed=seed, wild=3.0)
         config = replace(checkpoint.config, crf=True)

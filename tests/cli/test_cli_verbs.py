@@ -118,7 +118,10 @@ def test_a_model_that_follows_its_receivers_goes_the_whole_way(copy_of_run: Path
     assert result["model"]["precision"] == "int8 weights, int16 activations, receivers followed"
     assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
     done("report", copy_of_run)
-    assert "receivers followed" in (copy_of_run / "index.html").read_text()
+    page = (copy_of_run / "index.html").read_text()
+    assert "receivers followed" in page
+    assert "as trained, follows nothing" in page
+    assert result["model"]["options"]["follow"] is True
     done("emit", copy_of_run, "--as", "c")
 
 

@@ -237,7 +237,7 @@ def _judge(
             size=graph.size,
             scaling=checkpoint.scaling.kind if is_network(graph.family) else "none",
             precision=precision_words(quantised, checkpoint.family),
-            options=_options(checkpoint),
+            options=_options(checkpoint) | ({"follow": True} if graph.follower is not None else {}),
         ),
         parameters=parameters(checkpoint.config),
         f1_macro=verdict.Scores(**{key: metrics.macro_f1(test.room, value) for key, value in labels.items()}),

@@ -121,8 +121,9 @@ def rows(result: Result) -> list[Row]:
     """Model and baselines, in the order they are shown."""
     forms = result.f1_macro, result.accuracy
     simple = result.baselines
+    as_trained = "as trained, follows nothing" if result.model.options.get("follow") else "as trained"
     found = [
-        Row("Float", forms[0].float_, forms[1].float_, "as trained", ours=True),
+        Row("Float", forms[0].float_, forms[1].float_, as_trained, ours=True),
         Row("Integer", forms[0].integer, forms[1].integer, "Python, the reference", ours=True),
         Row("Device", forms[0].device, forms[1].device, result.device.core, ours=True),
         Row(

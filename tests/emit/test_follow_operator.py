@@ -18,6 +18,7 @@ from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
 from tinyloc.errors import QuantisationError, UsageError
+from tinyloc.quant.answer_operators import Novelty
 from tinyloc.quant.follow import following, room_means
 from tinyloc.quant.follow_operators import MOST_OFF, Follow
 from tinyloc.quant.graph import Graph
@@ -25,7 +26,7 @@ from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import INIT, Replay
 from tinyloc.quant.storage import from_bytes, to_bytes
-from tinyloc.quant.stream import streaming
+from tinyloc.quant.stream import Stream, streaming
 
 
 def made(kind: str, seed: int) -> Graph:
@@ -102,6 +103,20 @@ def test_a_stream_says_what_its_twin_says(kind: str, hop: int, tmp_path: Path) -
     program = build_host(tmp_path / "c", tmp_path / "host", sanitize=True)
     said = program.run(np.concatenate([flags[:, None], samples], axis=1).tobytes())
     assert said == spoken(graph, samples, flags)
+
+
+def test_what_was_learned_to_be_off_is_not_unknown() -> None:
+    """The same loud signal is unknown before its offsets are learned, and known behind them."""
+    graph = full(made("undecided steps", 0), STEPS, 0, 0)
+    first, novelty = graph.operators[0], graph.operators[-1]
+    assert isinstance(first, Follow)
+    assert isinstance(novelty, Novelty)
+    near = replace(novelty, centre=np.full_like(novelty.centre, -70), threshold=12)
+    graph = replace(graph, operators=(first, *graph.operators[1:-1], near)).check()
+    twin, sample = Stream(graph), np.full(POINTS, -60, np.int8)
+    assert twin.step(sample).unknown
+    twin.states["follow_offset"][:] = -10 * 256
+    assert twin.step(sample).unknown is False
 
 
 def test_however_often_it_answers_it_is_as_quick() -> None:

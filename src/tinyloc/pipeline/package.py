@@ -26,6 +26,7 @@ from tinyloc.pipeline.integers import integers
 from tinyloc.pipeline.stages import checkpoint_of, graph_of, quantised_of, same_names, windows_of
 from tinyloc.quant import decision
 from tinyloc.quant.answer_fit import FALSE_UNKNOWN, fit_novelty, fit_sharpness, probability_factor
+from tinyloc.quant.follow import following
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.replay import samples_of
 from tinyloc.quant.stream import streaming
@@ -81,6 +82,8 @@ def streamed_graph(folder: RunFolder, graph: Graph, sets: WindowSets, options: P
         chosen = Checkpoint.load(folder.need(folder.chosen, "train"))
         how, seed = quantised_of(folder), int(chosen.training["options"].get("seed", 0))
         _, judged = integers(chosen, sets, how.precision, how.weight_bits, qat_steps=how.qat_steps, seed=seed)
+        if how.follow:
+            judged = following(judged, sets.train, decision.hop_steps(sets.validation))
     chance = probability_factor(graph, fit_sharpness(judged, sets.validation))
     return streaming(graph, hop, chance, fit_novelty(sets, options.false_unknown))
 

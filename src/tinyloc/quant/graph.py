@@ -201,9 +201,7 @@ class Graph:
 
     @property
     def follower(self) -> Follow | None:
-        """The operator that follows receivers as they drift: of all that computes
-        the scores, it alone reads the sample.
-        """
+        """The operator that follows receivers as they drift: it alone reads the sample's signals."""
         first = self.operators[0] if self.operators else None
         return first if isinstance(first, Follow) else None
 
@@ -331,7 +329,7 @@ class Graph:
             raise QuantisationError("what follows the receivers is the first operator, and there is one")
         if follower is None:
             return
-        if any(SAMPLE in operator.inputs for operator in others if not isinstance(operator, Extra)):
+        if any(SAMPLE in operator.inputs for operator in others):
             raise QuantisationError("where receivers are followed, nothing else reads the sample")
         if self.seconds_per_step <= 0 or self.state == "carried":
             raise QuantisationError("receivers are followed from window to window, each begun from zeros")

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from tinyloc.data.windows import gap_for
 from tinyloc.errors import QuantisationError
 from tinyloc.quant.answer_operators import PROBABILITY, UNKNOWN, Novelty, Probability
-from tinyloc.quant.follow_operators import MOST_RATE
+from tinyloc.quant.follow_operators import FOLLOWED, MOST_RATE
 from tinyloc.quant.graph import Graph, Tensor
 from tinyloc.quant.reference import FRESH, Reference, rooms_of, settled_of
 
@@ -127,6 +127,8 @@ def streaming(
     if follower is not None:  # as quick as it was in time, however often it answers
         rate = int(np.clip(round(follower.rate * hop / follower.hop), 1, MOST_RATE))
         operators[0] = dataclasses.replace(follower, rate=rate, hop=hop)
+        if novelty is not None:  # what is off by as much as was learned is not unknown
+            novelty = dataclasses.replace(novelty, x=FOLLOWED)
     if decision is not None:
         operators.append(dataclasses.replace(decision, hop=hop) if graph.state == "reset" else decision)
     if probability is not None:

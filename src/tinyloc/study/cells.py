@@ -92,7 +92,7 @@ def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
     try:
         return shared.crossed(row) if cell.adds == "folds" else shared.drifted(row)
     except _NO_FIGURES as error:
-        return dataclasses.replace(row, error=f"{_ADDED[cell.adds or 'folds']}: {error}")
+        return dataclasses.replace(row, error=f"{_ADDED[cell.adds]}: {error}")
 
 
 class _Shared:

@@ -23,14 +23,14 @@ Adds = Literal["folds", "drift"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One row to be: its digest names its file. `before`: the same row without what this cell adds to it:
-    "folds", a cross-validation, or "drift", validation under drift.
+    """One row to be: its digest names its file. `before`: the same row without what this cell adds to it,
+    "folds", a cross-validation, or "drift", validation under drift; None where it adds nothing.
     """
 
     digest: str
     row: Row
     before: Cell | None = None
-    adds: Adds | None = None
+    adds: Adds = "folds"
 
 
 @dataclass(frozen=True)

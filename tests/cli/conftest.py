@@ -31,11 +31,13 @@ def measured_once() -> Iterator[None]:
         tiers: Sequence[Tier],
         weight_bits: WeightBits = 8,
         board: Board = fits.DEFAULT_BOARD,
+        *,
+        follow: bool = False,
     ) -> Candidate:
         built = (board.core, *((type(tier), tier.name) for tier in tiers))
-        key = (config, sets.digest, precision, weight_bits, *built)
+        key = (config, sets.digest, precision, weight_bits, follow, *built)
         if key not in known:
-            known[key] = real(config, sets, precision, tiers, weight_bits, board)
+            known[key] = real(config, sets, precision, tiers, weight_bits, board, follow=follow)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -316,6 +316,19 @@ def test_what_is_measured_before_training_is_the_most_of_all_tiers(copy_of_run: 
             fits.preflight(sets, options, "int16", limits, tiers)
 
 
+def test_what_follows_its_receivers_is_measured_so_before_training(copy_of_run: Path) -> None:
+    sets, pip, options = load_windows_file(copy_of_run / "windows.npz"), find_tier("pip"), TrainOptions()
+    config = fits.model_config(options, sets.train)
+    plain = fits.measure(config, sets, "int16", [pip])
+    limits = fits.Limits(find_board("stm32l4"), plain.ram_bytes, 64 * 1024)
+    fits.preflight(sets, options, "int16", limits, [pip])
+    more = fits.measure(config, sets, "int16", [pip], follow=True).ram_bytes - plain.ram_bytes
+    assert more > 0
+    with pytest.raises(BudgetError, match=f"RAM with stack is {more} bytes over") as caught:
+        fits.preflight(sets, options, "int16", limits, [pip], follow=True)
+    assert "Would fit: H" in caught.value.hint
+
+
 # --- no compiler ------------------------------------------------------------------------------------------
 
 

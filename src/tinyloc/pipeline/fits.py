@@ -26,6 +26,8 @@ from tinyloc.models import ensemble, forest
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import Config, EnsembleConfig, ForestConfig, reads_motion, reads_statistics
 from tinyloc.models.scaling import InputScaling
+from tinyloc.quant.decision import hop_steps
+from tinyloc.quant.follow import following
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import Precision, lower
 from tinyloc.quant.packing import WeightBits
@@ -86,14 +88,19 @@ def measure(
     tiers: Sequence[Tier],
     weight_bits: WeightBits = 8,
     board: Board = DEFAULT_BOARD,
+    *,
+    follow: bool = False,
 ) -> Candidate:
-    """Flash and RAM with stack of a model of that shape, built and run on `board` with all room there is.
+    """Flash and RAM with stack of a model of that shape, built and run on `board` with all room there is;
+    `follow`: of one that follows its receivers.
 
     Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit. Raises
     BudgetError where it is more than is emulated for the board's core (AVR: the chip itself).
     """
     heard = samples_of(_first(sets.train, 16), reads_motion(config))
     graph = lower(random_model(config, sets), heard, precision, weight_bits)
+    if follow:
+        graph = following(graph, sets.train, hop_steps(sets.validation))
     flash, ram = [], []
     with tempfile.TemporaryDirectory(prefix="tinyloc-") as name:
         folder = Path(name)
@@ -113,6 +120,8 @@ def preflight(
     limits: Limits,
     tiers: Sequence[Tier],
     weight_bits: WeightBits = 8,
+    *,
+    follow: bool = False,
 ) -> None:
     """Raise BudgetError, with what would fit instead, before a minute is spent on training.
 
@@ -125,6 +134,10 @@ def preflight(
         )
     sets = sets.only(read(options, sets.train))
     config = model_config(options, sets.train)
+
+    def proposed() -> list[Candidate]:
+        return smaller(config, sets, precision, tiers, limits, weight_bits, follow=follow)
+
     shapes = config.members if isinstance(config, EnsembleConfig) else (config,)
     weights = sum(math.prod(size) for one in shapes for size in one.weight_shapes().values())
     least = weights * weight_bits // 8
@@ -133,18 +146,15 @@ def preflight(
         raise BudgetError(
             f"{config.family} {config.name} does not fit: its {weights:,} weights, {each} each, are "
             f"{over} more than the {kilobytes(limits.flash_bytes)} of flash allowed",
-            hint=hint(smaller(config, sets, precision, tiers, limits, weight_bits), limits),
+            hint=hint(proposed(), limits),
         )
     try:
-        needs = measure(config, sets, precision, tiers, weight_bits, limits.board)
+        needs = measure(config, sets, precision, tiers, weight_bits, limits.board, follow=follow)
     except BudgetError as error:
-        raise BudgetError(
-            error.message, hint=hint(smaller(config, sets, precision, tiers, limits, weight_bits), limits)
-        ) from None
+        raise BudgetError(error.message, hint=hint(proposed(), limits)) from None
     fit = Fit(needs.flash_bytes, needs.ram_bytes, limits.flash_bytes, limits.ram_bytes)
     if not fit.fits:
-        found = smaller(config, sets, precision, tiers, limits, weight_bits)
-        raise over_budget(fit, found, what=f"{config.family} {config.name}")
+        raise over_budget(fit, proposed(), what=f"{config.family} {config.name}")
 
 
 def smaller(
@@ -154,12 +164,14 @@ def smaller(
     tiers: Sequence[Tier],
     limits: Limits,
     weight_bits: WeightBits = 8,
+    *,
+    follow: bool = False,
 ) -> list[Candidate]:
     """Smaller shapes of the same family and what they need, largest first, until two of them fit."""
     found: list[Candidate] = []
     for one in _smaller_shapes(config):
         with contextlib.suppress(BudgetError):  # more than the core's largest chip has
-            found.append(measure(one, sets, precision, tiers, weight_bits, limits.board))
+            found.append(measure(one, sets, precision, tiers, weight_bits, limits.board, follow=follow))
         if len(what_fits(found, **_budgets(limits))) == 2:
             break
     return found

@@ -194,7 +194,15 @@ def verify(
         runs = [run_tier(tier, folder, limits, stream, graph) for tier in tiers]
     except BudgetError as error:
         found = quantised_of(folder)
-        fitting = smaller(checkpoint.config, heard, found.precision, tiers, limits, found.weight_bits)
+        fitting = smaller(
+            checkpoint.config,
+            heard,
+            found.precision,
+            tiers,
+            limits,
+            found.weight_bits,
+            follow=graph.follower is not None,
+        )
         raise BudgetError(error.message, hint=hint(fitting, limits)) from None
     result = _judge(folder, sets, checkpoint, graph, stream, runs, limits, command, seed)
     verdict.save(result, folder.result)

@@ -63,8 +63,8 @@ def test_its_parameters_are_those_of_its_members() -> None:
         (("--family", "ensemble", "--members", "mamba H8L1"), "expected 2 to 16 models"),
         (("--family", "ensemble", "--members", "2 statnet H4L2"), "one hidden layer"),
         (
-            ("--family", "ensemble", "--members", "2 mamba H4", "--state", "carried"),
-            "its state is not carried",
+            ("--family", "ensemble", "--members", "mamba H4 + statnet H4", "--state", "carried"),
+            "the family 'statnet' sees whole windows and keeps no state that could be carried",
         ),
         (("--family", "ensemble", "--members", "2 mamba H4", "--tune", "crf=true"), "a CRF needs every step"),
         (

@@ -156,6 +156,28 @@ def test_a_refit_keeps_the_shares_and_refits_each(trained: Checkpoint, alone: li
     assert not same(again, trained)
 
 
+def test_a_state_that_is_carried_by_all_members(trained: Checkpoint) -> None:
+    options = dataclasses.replace(
+        OPTIONS, members=MEMBERS[:2], state="carried", chunk_steps=40, past_steps=20
+    )
+    found = train(SETS, options)
+    alone = [train(SETS, own) for own in options.member_options()]
+    assert [one.state for one in (found, *alone)] == ["carried"] * 3
+    assert all_same(ensemble.members(Checkpoint.from_bytes(found.to_bytes())), alone)
+    shares = found.weights["shares"]
+    wanted = sum(share * predict(one, SETS.test) for share, one in zip(shares, alone, strict=True))
+    np.testing.assert_allclose(predict(found, SETS.test), wanted, rtol=1e-5, atol=1e-5)
+    again = refit(SETS, options, found)
+    assert all_same(
+        ensemble.members(again),
+        [refit(SETS, own, one) for own, one in zip(options.member_options(), alone, strict=True)],
+    )
+    with pytest.raises(UsageError, match="keeps no state that could be carried"):
+        dataclasses.replace(OPTIONS, state="carried")
+    with pytest.raises(UsageError, match="keeps no state that could be carried"):
+        dataclasses.replace(trained, state="carried")
+
+
 def test_access_points_that_are_hardly_heard_are_left_out_of_every_member() -> None:
     rssi = SETS.train.rssi.copy()
     rssi[:, :, 1] = -128
@@ -187,7 +209,11 @@ def test_single_samples() -> None:
         ({"members": MEMBERS[:1] * 17}, "2 to 16 members, not 17"),
         ({"family": "mamba"}, "the family 'mamba' has no members"),
         ({"family": "forest"}, "the family 'forest' has no members"),
-        ({"state": "carried"}, "its state is not carried"),
+        ({"state": "carried"}, "the family 'statnet' sees whole windows and keeps no state"),
+        (
+            {"state": "carried", "members": (Member("mamba", 2), Member("forest"))},
+            "the family 'forest' sees whole windows",
+        ),
         ({"crf": True}, "a CRF needs every step"),
         ({"crf": True, "members": MEMBERS[:2]}, "a CRF needs every step"),
         ({"accelerometer": True}, "no branch for an accelerometer"),

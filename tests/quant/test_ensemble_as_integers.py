@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import any_bytes, signal
+from builders import any_bytes, records, signal
 from ensemble_models import MIXES, K, P, T, c_is_the_same, made, on_a_cortex_m4, together
 
 from tinyloc.data.windows import Windows
@@ -29,7 +29,7 @@ from tinyloc.quant.float_graph import FloatGraph
 from tinyloc.quant.graph import Embed, Graph, Linear
 from tinyloc.quant.lower import factor, float_graph_of, lower
 from tinyloc.quant.packing import LEAST_PACKED
-from tinyloc.quant.reference import Reference
+from tinyloc.quant.reference import Reference, answers
 from tinyloc.quant.storage import from_bytes, to_bytes
 from tinyloc.quant.stream import Stream, streaming
 
@@ -86,6 +86,31 @@ def test_integers_stay_close(name: str, precision: str) -> None:
 @pytest.mark.parametrize(("name", "precision"), [("mixed", "int8"), ("single", "int16")])
 def test_the_c_is_the_same(name: str, precision: str, tmp_path: Path) -> None:
     c_is_the_same(name, precision, tmp_path)
+
+
+def test_a_state_that_is_carried_by_all_members(tmp_path: Path) -> None:
+    """One long stretch without a restart: float, twin, integers and C."""
+    carried = replace(made("mambas")[1], state="carried")
+    stretch = signal(1, 240, P, 3)
+    listened = replace(
+        windows(np.zeros((240 // T, T, P), np.int8), carried),
+        rssi=stretch.reshape(-1, T, P),
+        end_time=(np.arange(240 // T) * T + T - 1) * 0.2,
+    )
+    said = predict(carried, listened)
+    twin = float_graph_of(carried).run(stretch)[0, T - 1 :: T]
+    assert np.abs(twin - said).max() <= 1e-4 * max(1.0, np.abs(said).max() / 10)
+    afresh = predict(replace(carried, state="reset"), listened)
+    assert np.abs(afresh[1:] - said[1:]).max() > 1e-3, "a state that is forgotten is another model"
+    graph = lower(carried, signal(4, 200, P))
+    assert graph.state == "carried"
+    assert not kinds(graph)["Collect"]
+    assert to_bytes(from_bytes(to_bytes(graph))) == to_bytes(graph)
+    emit(graph, tmp_path / "c")
+    wanted = Reference(graph, check=True).run(stretch)
+    assert (wanted[0, T - 1 :: T].argmax(axis=1) == said.argmax(axis=1)).mean() >= 0.9
+    done = build_host(tmp_path / "c", tmp_path / "host", sanitize=True).run(records(stretch))
+    assert done == answers(wanted)
 
 
 def test_on_a_cortex_m4(tmp_path: Path) -> None:

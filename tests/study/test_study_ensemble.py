@@ -65,7 +65,7 @@ def test_a_grid_says_who_answers_together(tmp_path: Path) -> None:
             ("+ mamba H2", '+ mamba H2"]\ncompressions = ["qat'),
             "expected one of float, integer, distilled, integer+distilled for",
         ),
-        (("+ mamba H2", '+ mamba H2"]\nstate = "carried"\nsets = ["tiny'), "its state is not carried"),
+        (("+ mamba H2", '+ mamba H2"]\nstate = "carried"\nsets = ["tiny'), "keeps no state"),
         (("+ mamba H2", '+ mamba H2"]\ncrf = true\nsets = ["tiny'), "a CRF needs every step"),
         (("+ mamba H2", '+ mamba H2"]\nmembers = ["tiny'), "models[2].members: no such key"),
         (("+ mamba H2", '+ mamba H2"]\nteacher = ["ensemble H4'), "expected a family and a size"),

@@ -207,8 +207,9 @@ class TrainOptions:
         self._check_ensemble()
         if self.distil is not None and not any(map(is_network, self._families)):
             raise no_network(self.family, "it cannot be taught by another model", members=bool(self.members))
-        if self.state == "carried" and not CONFIGS[self.family].stepwise:
-            raise carries_no_state(self.family)
+        forgetful = [one for one in self._families if not CONFIGS[one].stepwise]
+        if self.state == "carried" and forgetful:
+            raise carries_no_state(forgetful[0])
         if self.crf and not CONFIGS[self.family].per_step:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:
@@ -237,11 +238,6 @@ class TrainOptions:
             return
         if not 2 <= len(self.members) <= MOST_MEMBERS:
             raise UsageError(f"an ensemble has 2 to {MOST_MEMBERS} members, not {len(self.members)}")
-        if self.state == "carried":
-            raise UsageError(
-                "the members of an ensemble answer for the same windows: its state is not carried",
-                hint="Use the state 'reset', or one model of the family 'mamba'.",
-            )
         self.member_options()  # each refuses what it cannot be
 
     def member_options(self) -> tuple[TrainOptions, ...]:

@@ -326,7 +326,6 @@ class EnsembleConfig:
     """
 
     family: ClassVar[str] = "ensemble"
-    stepwise: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
 
     access_points: int
@@ -350,6 +349,11 @@ class EnsembleConfig:
                 raise UsageError(
                     f"a member of an ensemble ({one.family} {one.name}) has no CRF and no accelerometer"
                 )
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether it runs sample by sample with a state: where all of its members do."""
+        return all(one.stepwise for one in self.members)
 
     @property
     def name(self) -> str:

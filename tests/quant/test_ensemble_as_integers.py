@@ -12,7 +12,9 @@ from builders import any_bytes, records, signal
 from ensemble_models import MIXES, K, P, T, c_is_the_same, made, on_a_cortex_m4, together
 
 from tinyloc.data.windows import Windows
+from tinyloc.device.boards import find_board
 from tinyloc.device.host import build_host
+from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
 from tinyloc.errors import QuantisationError
 from tinyloc.learn.predict import predict
@@ -89,7 +91,7 @@ def test_the_c_is_the_same(name: str, precision: str, tmp_path: Path) -> None:
 
 
 def test_a_state_that_is_carried_by_all_members(tmp_path: Path) -> None:
-    """One long stretch without a restart: float, twin, integers and C."""
+    """One long stretch without a restart: float, twin, integers, C and chip."""
     carried = replace(made("mambas")[1], state="carried")
     stretch = signal(1, 240, P, 3)
     listened = replace(
@@ -111,6 +113,9 @@ def test_a_state_that_is_carried_by_all_members(tmp_path: Path) -> None:
     assert (wanted[0, T - 1 :: T].argmax(axis=1) == said.argmax(axis=1)).mean() >= 0.9
     done = build_host(tmp_path / "c", tmp_path / "host", sanitize=True).run(records(stretch))
     assert done == answers(wanted)
+    chip = find_tier("pip")
+    firmware = chip.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=8 * 1024)
+    assert chip.run(firmware, records(stretch), count_records=1).answers == done
 
 
 def test_on_a_cortex_m4(tmp_path: Path) -> None:

@@ -479,7 +479,7 @@ def carries_no_state(family: str) -> UsageError:
     """The error for a state that is to be carried by a family that keeps none."""
     return UsageError(
         f"the family {family!r} sees whole windows and keeps no state that could be carried",
-        hint="Use the state 'reset', or the family 'mamba'.",
+        hint="Use the state 'reset', or the family 'mamba', in an ensemble for every member.",
     )
 
 

@@ -23,9 +23,9 @@ def learned(graph: Graph, seed: int) -> Windows:
     return Windows(rssi, rooms_at, rooms_at[:, -1], zeros, np.arange(30.0), *names, 0.2)
 
 
-def follows(graph: Graph, seed: int, rate: int = 0) -> Graph:
-    """`graph`, following quickly enough for a short test."""
-    made = following(graph, learned(graph, seed), 40)
+def follows(graph: Graph, seed: int, rate: int = 0, hop: int = 40) -> Graph:
+    """`graph`, following quickly enough for a short test, with a carried state every `hop` steps."""
+    made = following(graph, learned(graph, seed), hop)
     if not rate:
         return made
     first, *others = made.operators

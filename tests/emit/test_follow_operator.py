@@ -30,27 +30,36 @@ from tinyloc.quant.stream import Stream, streaming
 
 
 def made(kind: str, seed: int) -> Graph:
-    """A following graph: of steps or of windows, with a decision layer or without."""
-    graph = windows_graph(seed, 1) if kind.endswith("windows") else steps_graph(seed, 0)
+    """A following graph: of steps, of windows or of a carried state, with a decision layer or without."""
+    if kind.endswith("carried"):
+        graph = steps_graph(seed, 0, "carried", STEPS, CARRIED_HOP)
+    else:
+        graph = windows_graph(seed, 1) if kind.endswith("windows") else steps_graph(seed, 0)
     if kind.startswith("undecided"):
         graph = replace(graph, tensors=graph.tensors[:-1], operators=graph.operators[:-1])
-    return follows(graph, seed, rate=64)
+    return follows(graph, seed, rate=64, hop=CARRIED_HOP)
 
 
-KINDS = ("steps", "windows", "undecided steps", "undecided windows")
+CARRIED_HOP = 2
+KINDS = ("steps", "windows", "carried", "undecided steps", "undecided windows", "undecided carried")
+
+
+def state_of(kind: str) -> str:
+    return "carried" if kind.endswith("carried") else "reset"
 
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", KINDS)
 def test_c_equals_the_reference(kind: str, seed: int, tmp_path: Path) -> None:
     graph = made(kind, seed)
-    samples, flags = stream(seed, 40, "reset")
+    samples, flags = stream(seed, 40, state_of(kind))
     wanted, _ = live(graph, samples, flags)
     emit(graph, tmp_path / "c")
     program = build_host(tmp_path / "c", tmp_path / "host", sanitize=True)
     assert program.run(np.concatenate([flags[:, None], samples], axis=1).tobytes()) == wanted
     assert to_bytes(from_bytes(to_bytes(graph))) == to_bytes(graph)
-    rate_matters = live(follows(graph_before(graph), seed, rate=1), samples, flags)[0] != wanted
+    slow = follows(graph_before(graph), seed, rate=1, hop=CARRIED_HOP)
+    rate_matters = live(slow, samples, flags)[0] != wanted
     assert rate_matters, "a test in which nothing is learned would prove nothing"
 
 
@@ -87,13 +96,15 @@ def test_of_an_ensemble_too(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_sessions_side_by_side_are_sessions_one_by_one(kind: str) -> None:
     graph = made(kind, 3)
-    samples, flags = stream(3, 20, "reset")
+    samples, flags = stream(3, 20, state_of(kind))
     ends = np.arange(STEPS - 1, len(samples), STEPS)
     replayed = Replay(samples, flags, ends, STEPS)
     assert replayed.answers(Reference(graph)) == live(graph, samples, flags)[0]
 
 
-@pytest.mark.parametrize(("kind", "hop"), [("windows", 2), ("undecided steps", STEPS)])
+@pytest.mark.parametrize(
+    ("kind", "hop"), [("windows", 2), ("undecided steps", STEPS), ("carried", 1), ("undecided carried", 1)]
+)
 def test_a_stream_says_what_its_twin_says(kind: str, hop: int, tmp_path: Path) -> None:
     graph = full(made(kind, 1), hop, 1)
     samples = heard(1)
@@ -128,9 +139,26 @@ def test_however_often_it_answers_it_is_as_quick() -> None:
     assert rates == {1: 2, 2: 3, STEPS: 8}
 
 
-def test_on_a_cortex_m4(tmp_path: Path) -> None:
-    graph = made("steps", 7)
-    samples, flags = stream(7, 12, "reset")
+@pytest.mark.parametrize("kind", ["carried", "undecided carried"])
+def test_a_carried_state_learns_as_often_in_a_stream_as_in_windows(kind: str) -> None:
+    """An answer at every sample, but offsets that move behind T samples and then every hop alone."""
+    graph = made(kind, 0)
+    assert streaming(graph).follower == graph.follower
+    reference, samples = Reference(graph), signal(1, 20, POINTS, 4)
+    states = reference.initial_state(1)
+    moved, before = [], states["follow_offset"].copy()
+    for step in range(20):
+        reference.step(samples[:, step], states)
+        moved += [step + 1] if (states["follow_offset"] != before).any() else []
+        before = states["follow_offset"].copy()
+    assert set(moved) <= set(range(STEPS, 21, CARRIED_HOP)), "a full offset, or nothing heard, moves none"
+    assert len(moved) >= 4
+
+
+@pytest.mark.parametrize("kind", ["steps", "undecided carried"])
+def test_on_a_cortex_m4(kind: str, tmp_path: Path) -> None:
+    graph = made(kind, 7)
+    samples, flags = stream(7, 12, state_of(kind))
     emit(graph, tmp_path / "c")
     tier = find_tier("pip")
     firmware = tier.build(tmp_path / "c", find_board("cortex-m4"), tmp_path / "build", ram_bytes=32 * 1024)
@@ -207,8 +235,11 @@ def test_it_outlives_a_window_and_ends_with_the_session() -> None:
 
 def test_what_cannot_be_followed_is_refused() -> None:
     carried = steps_graph(0, 0, "carried", STEPS, 2)
-    with pytest.raises(UsageError, match="state that is carried"):
-        following(carried, learned(carried, 0), 5)
+    apart = replace(learned(carried, 0), end_time=np.arange(30.0) * 2)
+    with pytest.raises(UsageError, match="windows that stand apart"):
+        following(carried, apart, 2)
+    with pytest.raises(QuantisationError, match="when a room is decided"):
+        following(carried, learned(carried, 0), 3)
     graph = steps_graph(0, 0)
     with pytest.raises(UsageError, match="no order in time"):
         following(graph, replace(learned(graph, 0), seconds_per_step=0.0), 5)

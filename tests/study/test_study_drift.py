@@ -178,7 +178,8 @@ def test_what_a_grid_cannot_ask_for(old: str, new: str, message: str) -> None:
         read_grid(DRIFTED.replace(old, new, 1).replace("tier", 'compressions = ["float"]\ntier', 1), "grid")
 
 
-def test_a_carried_state_follows_nothing(tmp_path: Path) -> None:
+def test_windows_that_stand_apart_are_not_followed_with_a_carried_state(tmp_path: Path) -> None:
     text = DRIFTED.replace("follow = true", 'follow = true\nstate = "carried"', 1)
-    with pytest.raises(UsageError, match="a state that is carried begins no windows"):
+    text = text.replace("access_points = 4,", "access_points = 4, hop = 60,")
+    with pytest.raises(UsageError, match="windows that stand apart are no stream"):
         run_study(write(tmp_path, text), tmp_path / "out")

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.order import hop_seconds
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.models.scaling import NOT_HEARD
@@ -29,8 +30,8 @@ def impossible(state: str, windows: Windows) -> str:
     """
     if windows.seconds_per_step <= 0:
         return "single samples have no order in time: no drift can be followed over them"
-    if state == "carried":
-        return "a state that is carried begins no windows, from one to the next of which drift is followed"
+    if state == "carried" and hop_seconds(windows) > windows.steps * windows.seconds_per_step:
+        return "windows that stand apart are no stream: no drift can be followed over them"
     return ""
 
 

@@ -190,8 +190,14 @@ class Graph:
 
     @property
     def period(self) -> int:
-        """Steps from one full window to the next, where the caller does not begin one."""
-        return self.decision.hop if self.decision is not None else self.hop or self.window_steps
+        """Steps from one full window to the next, where the caller does not begin one; with a carried state
+        from one time to the next that a room is decided, or receivers are followed.
+        """
+        if self.decision is not None:
+            return self.decision.hop
+        if self.state == "carried" and self.follower is not None:
+            return self.follower.hop
+        return self.hop or self.window_steps
 
     @property
     def decision(self) -> Filter | None:
@@ -331,8 +337,10 @@ class Graph:
             return
         if any(SAMPLE in operator.inputs for operator in others):
             raise QuantisationError("where receivers are followed, nothing else reads the sample")
-        if self.seconds_per_step <= 0 or self.state == "carried":
-            raise QuantisationError("receivers are followed from window to window, each begun from zeros")
+        if self.seconds_per_step <= 0:
+            raise QuantisationError("single samples have no order in time: no drift can be followed over them")
+        if self.state == "carried" and follower.hop != self.period:
+            raise QuantisationError("with a carried state, receivers are followed when a room is decided")
 
 
 def motion_tensor() -> Tensor:

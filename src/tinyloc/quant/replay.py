@@ -48,7 +48,7 @@ class Replay:
         """The reference's scores after every step, [S, K]. Stretches of one length run side by side; where
         receivers are followed, sessions do, and their windows one after the other.
         """
-        if reference.graph.follower is not None:
+        if reference.graph.follower is not None and reference.graph.state == "reset":
             return self._in_order(reference)
         starts = np.flatnonzero(self.resets)
         lengths = np.diff([*starts, len(self.samples)])

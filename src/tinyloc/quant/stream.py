@@ -124,11 +124,11 @@ def streaming(
     decision, tensors = graph.decision, list(graph.tensors)
     operators = [operator for operator in graph.operators if operator is not decision]
     follower = graph.follower
-    if follower is not None:  # as quick as it was in time, however often it answers
+    if follower is not None and graph.state == "reset":  # as quick in time, however often it answers
         rate = int(np.clip(round(follower.rate * hop / follower.hop), 1, MOST_RATE))
         operators[0] = dataclasses.replace(follower, rate=rate, hop=hop)
-        if novelty is not None:  # what is off by as much as was learned is not unknown
-            novelty = dataclasses.replace(novelty, x=FOLLOWED)
+    if follower is not None and novelty is not None:  # what is off by as much as was learned is not unknown
+        novelty = dataclasses.replace(novelty, x=FOLLOWED)
     if decision is not None:
         operators.append(dataclasses.replace(decision, hop=hop) if graph.state == "reset" else decision)
     if probability is not None:

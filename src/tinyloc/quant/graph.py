@@ -338,7 +338,7 @@ class Graph:
         if any(SAMPLE in operator.inputs for operator in others):
             raise QuantisationError("where receivers are followed, nothing else reads the sample")
         if self.seconds_per_step <= 0:
-            raise QuantisationError("single samples have no order in time: no drift can be followed over them")
+            raise QuantisationError("single samples have no order in time: no drift to follow")
         if self.state == "carried" and follower.hop != self.period:
             raise QuantisationError("with a carried state, receivers are followed when a room is decided")
 

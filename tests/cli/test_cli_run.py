@@ -105,8 +105,9 @@ def test_a_run_goes_on_with_the_model_it_has(copy_of_run: Path, recording: Path)
     assert [line[:8] for line in found.err.splitlines()] == [stage[:8] for stage in stages]
 
 
-def test_two_seeds_carried_state_two_layers_int8(recording: Path, tmp_path: Path) -> None:
+def test_two_seeds_carried_state_two_layers_int8_that_follow(recording: Path, tmp_path: Path) -> None:
     how = ("--seeds", "2", "--state", "carried", "--layers", "2", "--precision", "int8", "--train-steps", "8")
+    how += ("--follow",)
     found = done("run", "--data", recording, *SMALL, *how, "--json", "--out", tmp_path)
     result = result_of(found)
     assert [entry.seed for entry in result.seeds] == [0, 1]
@@ -115,7 +116,7 @@ def test_two_seeds_carried_state_two_layers_int8(recording: Path, tmp_path: Path
     assert result.seeds_summary.count == 2
     assert result.data.state == "carried"
     assert result.model.size == "H4L2"
-    assert "int8 activations" in result.model.precision
+    assert "int8 activations, receivers followed" in result.model.precision
     # the folder's own model is the seed that validation picked, and goes on from there
     chosen = tmp_path / "seeds" / str(result.seed)
     for name in ("model.safetensors", "model.tinyloc", "c/tinyloc_model.c"):

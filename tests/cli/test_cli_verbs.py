@@ -126,8 +126,9 @@ def test_a_model_that_follows_its_receivers_goes_the_whole_way(copy_of_run: Path
 
 
 def test_what_cannot_follow_is_refused_before_it_is_trained(recording: Path, tmp_path: Path) -> None:
-    wrong = tinyloc("run", "--data", recording, "--follow", "--state", "carried", "--out", tmp_path / "run")
-    assert "--follow: a state that is carried" in wrong.error
+    apart = ("--with", "hop=60", "--state", "carried")
+    wrong = tinyloc("run", "--data", recording, "--follow", *apart, "--out", tmp_path / "run")
+    assert "--follow: windows that stand apart are no stream" in wrong.error
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 

@@ -196,7 +196,9 @@ def test_a_fingerprint_walk_is_divided_by_its_time_or_that_in_each_room(
 COUNTS = {"flat": 4, "walks:library": 3, "walks:canteen": 5, "walks:carpark": 4, "tracks": 6, "uji": 4}
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "uji" else ()) for name in COUNTS]
+)
 def test_folds_of_the_real_recordings(name: str, data_dir: Path) -> None:
     sets, folds = load_windows(name, data_dir=data_dir), load_folds(name, data_dir=data_dir)
     assert len(folds) == COUNTS[name]

@@ -1,5 +1,6 @@
 """Receivers that are followed as they drift: C against the reference, the reference against plain words."""
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,19 +15,20 @@ from test_decision_operators import POINTS, ROOMS, STEPS, live, steps_graph, str
 from test_streaming import full, heard, spoken
 
 from tinyloc.device.boards import find_board
+from tinyloc.device.compile import STRICT
 from tinyloc.device.host import build_host
 from tinyloc.device.tiers import find_tier
 from tinyloc.emit import emit
 from tinyloc.errors import QuantisationError, UsageError
 from tinyloc.quant.answer_operators import Novelty
-from tinyloc.quant.follow import following, room_means
+from tinyloc.quant.follow import following, impossible, room_means
 from tinyloc.quant.follow_operators import MOST_OFF, Follow
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.lower import lower
 from tinyloc.quant.reference import Reference
 from tinyloc.quant.replay import INIT, Replay
 from tinyloc.quant.storage import from_bytes, to_bytes
-from tinyloc.quant.stream import Stream, streaming
+from tinyloc.quant.stream import Stream, gap_steps, streaming
 
 
 def made(kind: str, seed: int) -> Graph:
@@ -128,6 +130,76 @@ def test_what_was_learned_to_be_off_is_not_unknown() -> None:
     assert twin.step(sample).unknown
     twin.states["follow_offset"][:] = -10 * 256
     assert twin.step(sample).unknown is False
+
+
+def test_nothing_is_learned_of_what_is_unknown() -> None:
+    """Far from all that was learned, signals differ from the rooms' by something else than drift."""
+    graph = full(made("undecided steps", 0), STEPS, 0, 0)
+    novelty = graph.operators[-1]
+    assert isinstance(novelty, Novelty)
+    moved = []
+    for threshold in (0, 30_000):  # all is unknown; nothing is
+        last = replace(novelty, threshold=threshold, centre=np.full_like(novelty.centre, -128))
+        twin = Stream(replace(graph, operators=(*graph.operators[:-1], last)).check())
+        unknown = [twin.step(sample).unknown for sample in heard(0)[:40]]
+        assert set(unknown) == {threshold == 0}
+        moved.append(bool(twin.states["follow_offset"].any()))
+    assert moved == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["windows", "undecided carried"])
+def test_a_gap_forgets_all_but_the_offsets(kind: str, tmp_path: Path) -> None:
+    graph = full(made(kind, 5), 1, 5)
+    samples = heard(5, 60)
+    twin, fresh = Stream(graph), Stream(graph)
+    before = [twin.step(sample).to_bytes() for sample in samples[:40]]
+    offsets = twin.states["follow_offset"].copy()
+    twin.missed(gap_steps(graph) - 1)
+    assert twin.states["clock"].any() or twin.states["novelty_level"].any()
+    twin.missed(gap_steps(graph))
+    assert offsets.any()
+    assert np.array_equal(twin.states.pop("follow_offset"), offsets)
+    assert not any(kept.any() for kept in twin.states.values())
+    twin.states["follow_offset"] = offsets
+    after = [twin.step(sample).to_bytes() for sample in samples[40:]]
+    assert after != [fresh.step(sample).to_bytes() for sample in samples[40:]], "offsets count"
+    for guarded in (False, True):
+        emit(graph, tmp_path / "c", guarded=guarded)
+        assert in_c(tmp_path / "c", samples, 40, gap_steps(graph)) == b"".join(before + after)
+
+
+def in_c(folder: Path, samples: np.ndarray, gap_at: int, gap: int) -> bytes:
+    """What the emitted C answers, with a short gap and then one of `gap` samples before one sample."""
+    rows = ",".join("{" + ",".join(map(str, sample)) + "}" for sample in samples)
+    (folder / "main.c").write_text(f"""#include <stdio.h>
+#include "tinyloc_model.h"
+static const int8_t samples[{len(samples)}][TINYLOC_SAMPLE_BYTES] = {{{rows}}};
+int main(void)
+{{
+    static tinyloc_state state;
+    tinyloc_result result;
+    tinyloc_init(&state);
+    for (int i = 0; i < {len(samples)}; i++) {{
+        if (i == {gap_at}) {{
+            tinyloc_missed(&state, {gap - 1});
+            tinyloc_missed(&state, {gap});
+        }}
+        tinyloc_step(&state, samples[i], &result);
+        fwrite(result.scores, 2, TINYLOC_ROOMS, stdout);
+        putchar(result.room);
+        putchar(result.settled);
+        putchar(result.fresh);
+        putchar(result.unknown);
+        fwrite(result.probability, 1, TINYLOC_ROOMS, stdout);
+    }}
+    return 0;
+}}
+""")
+    flags = [*STRICT, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    command = ["cc", *flags, *map(str, sorted(folder.glob("*.c"))), "-o", str(folder / "gap")]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stderr
+    return subprocess.run([folder / "gap"], capture_output=True, timeout=60, check=True).stdout
 
 
 def test_however_often_it_answers_it_is_as_quick() -> None:
@@ -235,9 +307,11 @@ def test_it_outlives_a_window_and_ends_with_the_session() -> None:
 
 def test_what_cannot_be_followed_is_refused() -> None:
     carried = steps_graph(0, 0, "carried", STEPS, 2)
-    apart = replace(learned(carried, 0), end_time=np.arange(30.0) * 2)
-    with pytest.raises(UsageError, match="windows that stand apart"):
-        following(carried, apart, 2)
+    windows = learned(carried, 0)
+    for hop, refused in ((STEPS, False), (STEPS + 1, True)):
+        apart = replace(windows, end_time=np.arange(30) * hop * 0.1, seconds_per_step=0.1)
+        assert ("windows that stand apart" in impossible("carried", apart)) is refused
+        assert not impossible("reset", apart)
     with pytest.raises(QuantisationError, match="when a room is decided"):
         following(carried, learned(carried, 0), 3)
     graph = steps_graph(0, 0)
@@ -253,6 +327,11 @@ def test_what_cannot_be_followed_is_refused() -> None:
     ):
         with pytest.raises(QuantisationError, match=message):
             replace(good, operators=wrong).check()
+    seldom = made("undecided carried", 0)
+    with pytest.raises(QuantisationError, match="at least every window"):
+        replace(seldom, operators=(replace(first, hop=STEPS + 1), *seldom.operators[1:])).check()
+    with pytest.raises(QuantisationError, match="too long to count"):
+        replace(seldom, window_steps=40_000).check()
 
 
 def test_without_it_the_c_has_no_word_of_it(tmp_path: Path) -> None:

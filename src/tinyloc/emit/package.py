@@ -195,6 +195,7 @@ def _facts(
         "hop": graph.hop,
         "carried": graph.state == "carried",
         "seconds": f"{graph.seconds_per_step:g}" if graph.seconds_per_step else "",
+        "follows": graph.follower is not None,
         "motion": graph.motion,
         "unknown": "unknown" in outputs,
         "probability": "probability" in outputs,

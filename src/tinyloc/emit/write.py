@@ -46,6 +46,7 @@ from tinyloc.quant.graph import (
     Graph,
     Linear,
     Multiply,
+    Novelty,
     Operator,
     Running,
     Standardise,
@@ -204,6 +205,12 @@ class Writer:
             for kept in graph.states()
         ]
         carried, decision = graph.state == "carried", graph.decision
+        outlive = [identifier(kept.name) for kept in graph.lasting()]
+        keeps = (
+            ("the room that is held", decision is not None),
+            ("what receivers are off by", graph.follower is not None),
+            ("how unknown the signal was", any(isinstance(extra, Novelty) for extra in graph.extras)),
+        )
         title = (
             f"{graph.family} {graph.size}: {len(graph.access_points)} access points, {len(graph.rooms)} rooms"
         )
@@ -252,17 +259,20 @@ class Writer:
             "gap": gap_steps(graph),
             "extras": [extra.output for extra in graph.extras],
             "lag": decision.lag if decision is not None else 0,
-            "lasting": next((identifier(kept.name) for kept in graph.lasting()), ""),
+            "lasting": outlive[0] if outlive else "",
+            "behind_offsets": outlive[1] if len(outlive) > 1 else "arena",
+            "kept_on": ", ".join(what for what, kept in keeps if kept),
             "settled": f"state->{SETTLED}",
         }
 
     def _steps(self, traced: bool) -> dict[str, list[str]]:
-        """The lines of a step: before, in and behind a full window."""
+        """The lines of a step: before, in and behind a full window, and what is learned of its answer."""
         found = self.text
         parts = {
             "calls": found.calls,
-            "window": found.window_calls + found.decision_calls + found.learn_calls + self._slides(),
+            "window": found.window_calls + found.decision_calls + self._slides(),
             "answer": found.answer_calls,
+            "learn": found.learn_calls,
         }
         return {
             name: [line for line in lines if traced or not isinstance(line, _Trace)]
@@ -357,7 +367,7 @@ class Writer:
         self._calls().append(f"{function}({', '.join(arguments)});")
 
     def learn(self, function: str, *arguments: str) -> None:
-        """Add a call behind a full window and its decision."""
+        """Add a call behind a full window, its decision and its answer."""
         self.text.learn_calls.append(f"{function}({', '.join(arguments)});")
 
     def _calls(self) -> list[str]:

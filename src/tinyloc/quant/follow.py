@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data.order import hop_seconds
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.models.scaling import NOT_HEARD
+from tinyloc.quant.decision import hop_steps
 from tinyloc.quant.follow_operators import FOLLOWED, MOST_RATE, UNITS, Follow
 from tinyloc.quant.graph import Graph
 from tinyloc.quant.operator import SAMPLE, Operator
@@ -30,18 +30,17 @@ def impossible(state: str, windows: Windows) -> str:
     """
     if windows.seconds_per_step <= 0:
         return "single samples have no order in time: no drift can be followed over them"
-    if state == "carried" and hop_seconds(windows) > windows.steps * windows.seconds_per_step:
+    if state == "carried" and hop_steps(windows) > windows.steps:
         return "windows that stand apart are no stream: no drift can be followed over them"
     return ""
 
 
 def following(graph: Graph, train: Windows, hop: int) -> Graph:
     """`graph` as one that follows its receivers. `train`: the windows that it learned from; `hop`: the steps
-    from one answer to the next. Raises UsageError where it cannot.
+    from one answer to the next, at most T where the state is carried. Raises UsageError for single samples.
     """
-    reason = impossible(graph.state, train)
-    if reason:
-        raise UsageError(f"follow: {reason}", hint="Leave it out.")
+    if train.seconds_per_step <= 0:
+        raise UsageError(f"follow: {impossible(graph.state, train)}", hint="Leave it out.")
     means, rate = room_means(train.only(graph.access_points)), rate_for(hop * train.seconds_per_step)
     first = Follow("follow", SAMPLE, FOLLOWED, means, rate, hop)
     sample = graph.tensor(SAMPLE)

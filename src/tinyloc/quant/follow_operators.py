@@ -35,8 +35,10 @@ class Follow(Operator):
 
     Behind every full window, k the room with the highest score and x its newest sample: for each access point
     p that x hears and of which room k has a mean, o_p = clamp(o_p + rate * (means_kp - y_p), -7,680, 7,680).
-    The offsets o [P], in 1/256 dB, begin at 0 with a session and last from window to window. With a carried
-    state that is done behind the first T samples and then every `hop`.
+    Where a graph says what is unknown, nothing is learned from an answer that is: elsewhere signals differ
+    from the rooms' by something else. With a carried state that is done behind the first T samples and then
+    every `hop`. The offsets o [P], in 1/256 dB, begin at 0 with a session and last from window to window,
+    over gaps too.
 
     `means` [K, P] int8 dBm, -128 where an access point is hardly heard in a room; `rate` 1..64: an error of
     1 dB moves the offset by rate / 256 dB an answer. `hop` >= 1: the steps from one answer to the next that

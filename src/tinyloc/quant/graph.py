@@ -100,6 +100,8 @@ SETTLED = "settled_room"
 
 MOST_ELEMENTS = 65535
 """Elements of a tensor: the C counts them in 16 bits."""
+MOST_STEPS = 32767
+"""Steps of a window, where a clock counts them."""
 
 OPERATORS: dict[str, type[Operator]] = {
     kind.__name__: kind
@@ -270,6 +272,8 @@ class Graph:
             raise QuantisationError(f"no window has {self.window_steps} steps and state {self.state!r}")
         if not 0 <= self.seconds_per_step < np.inf:
             raise QuantisationError(f"a step cannot last {self.seconds_per_step} s")
+        if any(kept.name == CLOCK for kept in self.states()) and self.window_steps > MOST_STEPS:
+            raise QuantisationError(f"windows of {self.window_steps} steps are too long to count in 16 bits")
         self._check_stream()
         written = {SAMPLE, MOTION} if self.motion else {SAMPLE}
         for operator in self.operators:
@@ -339,8 +343,10 @@ class Graph:
             raise QuantisationError("where receivers are followed, nothing else reads the sample")
         if self.seconds_per_step <= 0:
             raise QuantisationError("single samples have no order in time: no drift to follow")
-        if self.state == "carried" and follower.hop != self.period:
-            raise QuantisationError("with a carried state, receivers are followed when a room is decided")
+        if self.state == "carried" and (follower.hop != self.period or follower.hop > self.window_steps):
+            raise QuantisationError(
+                "with a carried state, receivers are followed when a room is decided, at least every window"
+            )
 
 
 def motion_tensor() -> Tensor:

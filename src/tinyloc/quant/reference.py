@@ -103,8 +103,6 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
         if due:
             if decision is not None:
                 states[SETTLED] = self.apply(decision, values, states)
-            if graph.follower is not None:
-                self.learn_offsets(graph.follower, values, values[graph.output].argmax(axis=1), states)
             if self.overlaps:
                 self.slide(states)
             steps -= graph.period
@@ -116,6 +114,8 @@ class Reference(WindowOperators, DecisionOperators, AnswerOperators, FollowOpera
             values[graph.output] = states[HELD]
         for extra in graph.extras:
             values[extra.output] = self.apply(extra, values, states)
+        if due and graph.follower is not None:
+            self.learn_offsets(graph.follower, values, values[graph.output].argmax(axis=1), states)
         values[FRESH] = np.full((len(sample), 1), int(due or graph.state == "carried"), np.int64)
         return values
 

@@ -46,7 +46,7 @@ class Replay:
 
     def scores(self, reference: Reference) -> npt.NDArray[np.int16]:
         """The reference's scores after every step, [S, K]. Stretches of one length run side by side; where
-        receivers are followed, sessions do, and their windows one after the other.
+        receivers are followed from window to window, sessions do, and their windows one after the other.
         """
         if reference.graph.follower is not None and reference.graph.state == "reset":
             return self._in_order(reference)

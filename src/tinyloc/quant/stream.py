@@ -72,9 +72,16 @@ class Stream:
         self.reference.restart(self.states)
 
     def missed(self, samples: int) -> None:
-        """`samples` samples did not come, as `tinyloc_missed`: from `gap_steps` on all is forgotten."""
+        """`samples` samples did not come, as `tinyloc_missed`: from `gap_steps` on all is forgotten but what
+        receivers are off by.
+        """
         if samples >= gap_steps(self.graph):
+            before = self.states
             self.init()
+            follower = self.graph.follower
+            if follower is not None:
+                name = follower.state(self.graph).name
+                self.states[name] = before[name]
 
     def step(self, sample: npt.NDArray[np.int8]) -> Answer:
         """One sample [P] or [P + 3] int8 in, the answer out."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from tinyloc.errors import TrainingError, UsageError
 from tinyloc.learn import distil
+from tinyloc.learn import train as training
 from tinyloc.learn.options import Augmentation, Distil, TrainOptions, record
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.train import train
@@ -116,6 +117,31 @@ def test_a_carried_student_is_taught_along_its_stretches(last):
     assert np.array_equal(taught, rooms_at >= 0) is not last
     assert taught.any()
     assert train(SETS, options, targets=rooms).training["validation_macro_f1"] > 0.2
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_pieces_take_what_the_teacher_says_of_them_along(last, monkeypatch):
+    rooms = np.eye(3, dtype=np.float32)[SETS.train.room if last else SETS.train.rooms_at.astype(int)]
+    options = dataclasses.replace(PLAIN, state="carried", chunk_steps=40, piece_steps=15, past_steps=20)
+    seen = []
+    real = training._Run.drawn
+
+    def watched(run, step):
+        seen.append(real(run, step))
+        return seen[-1]
+
+    monkeypatch.setattr(training._Run, "drawn", watched)
+    trained = train(SETS, with_teacher(options), targets=rooms)
+    assert trained.training["options"]["piece_steps"] == 15
+    for drawn in seen:
+        assert drawn.rssi.shape[:2] == drawn.rooms_at.shape == drawn.taught.shape[:2]
+        assert drawn.rooms_at.shape[1] == 60
+        assert (drawn.rooms_at[:, :20] == -1).all()
+        taught = drawn.taught.sum(-1) > 0.5
+        assert not taught[:, :20].any()
+        assert np.array_equal(drawn.taught.argmax(-1)[taught], drawn.rooms_at[taught])
+        assert np.array_equal(taught, drawn.rooms_at >= 0) is not last
+    assert not np.array_equal(seen[0].rooms_at, seen[1].rooms_at)
 
 
 @pytest.mark.parametrize("kind", ["paper", "soft", "marginals"])

@@ -13,7 +13,7 @@ from tinyloc.learn.augment import augment
 from tinyloc.learn.options import Augmentation, candidates, is_sparse, resolve, spread
 from tinyloc.learn.options import TrainOptions as Options
 from tinyloc.learn.score import cross_entropy, macro_f1
-from tinyloc.learn.streams import chunks, streams
+from tinyloc.learn.streams import chunks, pieces, streams
 
 
 @given(
@@ -55,6 +55,32 @@ def test_chunks_cover_everything_and_fill_what_is_short():
     assert (rssi[4, -filled:] == -128).all()
     assert (rooms[4, -filled:] == -1).all()
     assert (rooms[4, :-filled] >= 0).all()
+
+
+@given(piece=st.integers(1, 70), steps=st.integers(1, 150), seed=st.integers(0, 99), cut=st.integers(1, 58))
+@settings(deadline=None, max_examples=40)
+def test_a_piece_lies_in_one_stretch_and_any_may_come(piece, steps, seed, cut):
+    whole = walk(seed, length=60, steps=8, hop=1)
+    session = (np.arange(len(whole)) >= cut).astype(np.int32)
+    windows = dataclasses.replace(whole, session=session)
+    found = pieces(windows, piece)
+    at = found.draw(3, steps, piece, np.random.default_rng(seed))
+    assert at.shape[0] == 3
+    assert at.shape[2] == piece
+    assert 0 <= at.shape[1] * piece - steps < piece
+    parts = streams(windows)
+    allowed = {}
+    for stream in parts:
+        short = max(piece - len(stream.rssi), 0)
+        rssi = np.pad(stream.rssi, ((0, short), (0, 0)), constant_values=-128)
+        rooms = np.pad(stream.rooms_at, (0, short), constant_values=-1)
+        for start in range(len(rssi) - piece + 1):
+            part = slice(start, start + piece)
+            allowed.setdefault(rssi[part].tobytes() + rooms[part].tobytes(), 0)
+    for one in at.reshape(-1, piece):
+        assert found.rssi[one].tobytes() + found.rooms_at[one].tobytes() in allowed
+    ways = found.starts[:, None] + np.arange(piece)
+    assert {found.rssi[one].tobytes() + found.rooms_at[one].tobytes() for one in ways} == set(allowed)
 
 
 def test_single_samples_have_no_stream():

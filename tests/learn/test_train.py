@@ -233,6 +233,42 @@ def test_a_carried_stretch_is_heard_after_another_which_is_not_scored(monkeypatc
     assert with_past.training["options"]["past_steps"] == 25
 
 
+def test_pieces_are_augmented_each_by_itself(monkeypatch):
+    """Nothing but an offset: in a piece it is one number for each access point, between pieces it is not."""
+    how = Augmentation(offset=0.5)
+    options = dataclasses.replace(
+        SHORT, state="carried", chunk_steps=40, past_steps=0, piece_steps=10, scaling="zscore", steps=3
+    )
+    options, seen = dataclasses.replace(options, augmentation=how), []
+    real = training._Run.drawn
+
+    def watched(run, step):
+        drawn = real(run, step)
+        seen.append((drawn.rssi.astype(int), run.rssi[drawn.chosen].astype(int)))
+        return drawn
+
+    monkeypatch.setattr(training._Run, "drawn", watched)
+    assert train(SETS, options).training["options"]["piece_steps"] == 10
+    altered, plain = (np.concatenate(part) for part in zip(*seen, strict=True))
+    off = np.where((plain != -128) & (altered < 0) & (altered > -127), altered - plain, -999)
+    pieces = off.reshape(-1, 10, off.shape[-1])
+    heard = np.where(pieces == -999, -10_000, pieces).max(axis=1)
+    least = np.where(pieces == -999, 10_000, pieces).min(axis=1)
+    assert (heard[heard > -10_000] == least[heard > -10_000]).all()
+    assert len(np.unique(heard[heard > -10_000])) > 3
+
+
+def test_the_same_seed_draws_the_same_pieces():
+    options = dataclasses.replace(
+        SHORT, state="carried", chunk_steps=40, piece_steps=15, scaling="zscore", steps=6, evaluations=2
+    )
+    assert train(SETS, options).to_bytes() == train(SETS, options).to_bytes()
+    whole = dataclasses.replace(options, piece_steps=0)
+    assert "piece_steps" not in train(SETS, whole).training["options"]
+    with pytest.raises(UsageError, match="pieces are of the stretches of a carried state"):
+        dataclasses.replace(options, state="reset")
+
+
 def test_a_reset_model_has_no_past():
     windows = train(SETS, SHORT)
     assert "past_steps" not in windows.training["options"]

@@ -136,7 +136,7 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
 TUNABLE = (
     "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",
     "weight_decay", "class_weights", "clip", "warmup", "loss", "evaluations", "patience", "chunk_steps",
-    "past_steps",
+    "past_steps", "piece_steps",
     "device", "refit", "least_heard", "statistics",
 )  # fmt: skip
 """Options of training that --tune takes, beside the flags and the augmentation."""

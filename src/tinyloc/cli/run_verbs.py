@@ -172,7 +172,9 @@ def train(
 
     For --tune: crf, accelerometer, heads, feedforward, dropout, state_size, expand, rate, batch,
     weight_decay, class_weights, clip, warmup, loss (all, last), evaluations, patience, chunk_steps,
-    past_steps (of another stretch, heard before each stretch of a carried state), device (cpu, cuda, auto),
+    past_steps (of another stretch, heard before each stretch of a carried state), piece_steps (a carried
+    state learns from stretches that are put together from pieces of so many steps; 0: whole ones), device
+    (cpu, cuda, auto),
     least_heard (an access point heard in a smaller share of the training samples is left out of the model),
     statistics (beside each sample the model reads the maximum and the mean of what its window has heard so
     far), refit; and an augmentation instead of the candidates: offset and jitter (shares of each access

@@ -41,7 +41,7 @@ from torch.nn import functional
 from tinyloc.data.windows import Windows
 from tinyloc.errors import UsageError
 from tinyloc.learn.options import Distil, TrainOptions
-from tinyloc.learn.streams import chunks
+from tinyloc.learn.streams import chunks, pieces
 from tinyloc.models.base import RoomModel
 
 Floats = npt.NDArray[np.float32]
@@ -52,9 +52,9 @@ _TINY: Final = 1e-12
 
 def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> Floats | None:
     """The targets as training draws them, hard or soft as the options say: [W, T, K], or [C, S, K] for
-    stretches of a carried state; all 0 at a step of which the teacher says nothing. Features come as
-    [W, T, F + 1], or [C, S, F + 1]: the last number is 1 where the teacher says something. None without
-    distillation.
+    stretches of a carried state, or [S, K] to cut pieces from; all 0 at a step of which the teacher says
+    nothing. Features come with F + 1 in place of K: the last number is 1 where the teacher says something.
+    None without distillation.
 
     Raises UsageError unless there are targets just where the options have `distil`, of these windows' shape,
     that are probabilities or finite features.
@@ -86,8 +86,8 @@ def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> 
 
 
 def _along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> Floats:
-    """[W, T, N] or, of the last steps, [W, N] -> [W, T, N], or [C, S, N] for stretches; 0 where nothing is
-    said.
+    """[W, T, N] or, of the last steps, [W, N] -> [W, T, N], or [C, S, N] for stretches, or [S, N] to cut
+    pieces from; 0 where nothing is said.
     """
     steps, width = windows.rooms_at.shape, said.shape[-1]
     laid = np.zeros((*steps, width), np.float32)
@@ -95,7 +95,11 @@ def _along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> F
     if options.state == "reset":
         return laid
     order: Any = np.arange(laid[..., 0].size).reshape(steps)  # each step's place, cut as the rooms are
-    places = chunks(dataclasses.replace(windows, rooms_at=order), options.chunk_steps)[1]
+    ordered = dataclasses.replace(windows, rooms_at=order)
+    if options.piece_steps:
+        places = pieces(ordered, options.piece_steps).rooms_at
+    else:
+        places = chunks(ordered, options.chunk_steps)[1]
     stretches = laid.reshape(-1, width)[places]
     stretches[places < 0] = 0  # filled up: nobody was there
     return stretches

@@ -128,7 +128,9 @@ class TrainOptions:
     `augmentation`: None for candidates by the windows, of which validation picks one. `state`: "reset" trains
     windows, "carried" trains stretches of `chunk_steps` steps of a session, for a device that never resets;
     each is preceded by the first `past_steps` (at most `chunk_steps`) of another, which count for nothing but
-    for the state that they leave.
+    for the state that they leave. With `piece_steps` above 0 each stretch, and what precedes it, is put
+    together anew at every update from pieces of so many steps, each from anywhere in the sessions and
+    augmented by itself, so that no route through the home can be learned by heart.
     `distil`: learn from a teacher too; `train` is then given the teacher's `targets`. `refit`: whoever keeps
     the model trains it once more as validation chose, on training and validation windows (`refit.py`; `train`
     itself never does). `least_heard`: the share, 0 to below 1, of the training samples in which an access
@@ -161,6 +163,7 @@ class TrainOptions:
     state: State = "reset"
     chunk_steps: int = 200
     past_steps: int = 100
+    piece_steps: int = 0
     device: Device = "cpu"
     family: str = "mamba"
     heads: int = 2
@@ -189,7 +192,7 @@ class TrainOptions:
         ):
             if getattr(self, name) < 1:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 1")
-        whole = ("seed", "steps", "batch", "patience", "feedforward", "past_steps")
+        whole = ("seed", "steps", "batch", "patience", "feedforward", "past_steps", "piece_steps")
         for name in (*whole, "weight_decay", "class_weights"):
             if (getattr(self, name) or 0) < 0:
                 raise UsageError(f"training needs {name.replace('_', ' ')} of at least 0")
@@ -210,6 +213,8 @@ class TrainOptions:
         forgetful = [one for one in self._families if not CONFIGS[one].stepwise]
         if self.state == "carried" and forgetful:
             raise carries_no_state(forgetful[0])
+        if self.piece_steps and self.state != "carried":
+            raise UsageError("pieces are of the stretches of a carried state: windows have none")
         if self.crf and not CONFIGS[self.family].per_step:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:
@@ -298,8 +303,8 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 def facts(options: TrainOptions) -> dict[str, Any]:
     """All options, for the names of what is kept: `statistics` only where it is on, `past_steps` only where a
-    state is carried and `members` only where there are any, so that what was kept before there were such
-    options is found.
+    state is carried, `piece_steps` only where there are pieces and `members` only where there are any, so
+    that what was kept before there were such options is found.
     """
     fields = dataclasses.asdict(options)
     if not options.members:
@@ -308,6 +313,8 @@ def facts(options: TrainOptions) -> dict[str, Any]:
         del fields["statistics"]
     if options.state != "carried":
         del fields["past_steps"]
+    if not options.piece_steps:
+        del fields["piece_steps"]
     return fields
 
 

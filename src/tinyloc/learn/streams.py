@@ -61,3 +61,34 @@ def chunks(windows: Windows, chunk_steps: int) -> tuple[npt.NDArray[np.int8], np
             rssi.append(np.pad(stream.rssi[part], ((0, short), (0, 0)), constant_values=NOT_HEARD))
             rooms.append(np.pad(stream.rooms_at[part], (0, short), constant_values=-1))
     return np.stack(rssi), np.stack(rooms)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """All stretches end to end, to cut pieces of one length from: `rssi` [S, P] int8 dBm, `rooms_at` [S]
+    int16 (-1 = not annotated), `starts` [N] the steps at which a piece may begin.
+    """
+
+    rssi: npt.NDArray[np.int8]
+    rooms_at: npt.NDArray[np.int16]
+    starts: npt.NDArray[np.int64]
+
+    def draw(self, rows: int, steps: int, piece: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+        """[rows, pieces, piece] the steps of as many pieces as `steps` need, from anywhere."""
+        count = -(-steps // piece)
+        first = random.choice(self.starts, (rows, count, 1))
+        return np.asarray(first + np.arange(piece))
+
+
+def pieces(windows: Windows, piece: int) -> Pieces:
+    """What pieces of `piece` steps are cut from. A stretch that is shorter is filled at its end with samples
+    that nobody heard and nobody annotated.
+    """
+    rssi, rooms, starts, length = [], [], [], 0
+    for stream in streams(windows):
+        short = max(piece - len(stream.rssi), 0)
+        rssi.append(np.pad(stream.rssi, ((0, short), (0, 0)), constant_values=NOT_HEARD))
+        rooms.append(np.pad(stream.rooms_at, (0, short), constant_values=-1))
+        starts.append(length + np.arange(len(rssi[-1]) - piece + 1))
+        length += len(rssi[-1])
+    return Pieces(np.concatenate(rssi), np.concatenate(rooms), np.concatenate(starts))

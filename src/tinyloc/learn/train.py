@@ -43,7 +43,7 @@ from tinyloc.learn.options import (
 from tinyloc.learn.predict import answers
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.state import Arrays, Moment
-from tinyloc.learn.streams import chunks
+from tinyloc.learn.streams import chunks, pieces
 from tinyloc.models import families
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
@@ -127,6 +127,18 @@ def _forest(
     return forest.grow(sets, options, told)
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """What one update learns from: `chosen` [B] windows or stretches, or [B, T] the steps of pieces; `rssi`
+    [B, T, P] int8 dBm, augmented; `rooms_at` [B, T], -1 where nothing counts; `taught` [B, T, K or F + 1].
+    """
+
+    chosen: npt.NDArray[np.int64]
+    rssi: npt.NDArray[np.int8]
+    rooms_at: npt.NDArray[np.int16]
+    taught: npt.NDArray[np.float32] | None
+
+
 class _Run:
     """All trials of one call of `train`. `moment` is always a state from which training can go on."""
 
@@ -147,9 +159,13 @@ class _Run:
         self.device = torch.device("cuda" if cuda else "cpu")
         windows = sets.train
         carried = options.state == "carried"
-        self.rssi, self.rooms_at = (
-            chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
-        )
+        self.pieces = pieces(windows, options.piece_steps) if options.piece_steps else None
+        if self.pieces is not None:
+            self.rssi, self.rooms_at = self.pieces.rssi, self.pieces.rooms_at
+        else:
+            self.rssi, self.rooms_at = (
+                chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
+            )
         self.taught = distil.lay_out(options, windows, targets)
         self.by_features = options.distil is not None and options.distil.kind == "features"
         self.spread = spread(windows)
@@ -225,31 +241,21 @@ class _Run:
         """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
         options, trial, windows = self.options, self.moment.trial, self.sets.train
         carried = options.state == "carried"
-        chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
-        random = np.random.default_rng([options.seed, trial, step, 1])
-        past = self.past(len(chosen), step)
-        rssi = augment(
-            np.concatenate([past, self.rssi[chosen]], axis=1),
-            self.trials[trial].augmentation,
-            self.spread,
-            random,
-        )
-        rooms_at = np.pad(self.rooms_at[chosen], ((0, 0), (past.shape[1], 0)), constant_values=-1)
-        rooms = torch.from_numpy(rooms_at.astype(np.int64)).to(self.device)
+        drawn = self.drawn(step)
+        rooms = torch.from_numpy(drawn.rooms_at.astype(np.int64)).to(self.device)
         for group in optimiser.param_groups:
             group["lr"] = self.rate * _schedule(step, options.steps, options.warmup)
         model.train()
         if self.dropout:
             torch.manual_seed(_seed(options.seed, trial, step))
-        moved = None if windows.acceleration is None or carried else windows.acceleration[chosen]
-        given = families.inputs(self.config, scaling, rssi, moved)
+        moved = None if windows.acceleration is None or carried else windows.acceleration[drawn.chosen]
+        given = families.inputs(self.config, scaling, drawn.rssi, moved)
         logits, hidden = distil.with_hidden(model, [torch.from_numpy(part).to(self.device) for part in given])
         if (options.loss == "last" and not carried) or not self.config.per_step:
             rooms[:, :-1] = -1
         loss = self.loss(model, logits, rooms)
-        if self.taught is not None and options.distil is not None:
-            said = np.pad(self.taught[chosen], ((0, 0), (past.shape[1], 0), (0, 0)))
-            taught = torch.from_numpy(said).to(self.device)  # [B, T, K]
+        if drawn.taught is not None and options.distil is not None:
+            taught = torch.from_numpy(drawn.taught).to(self.device)  # [B, T, K]
             if options.loss == "last" and not carried:
                 taught[:, :-1] = 0
             if self.by_features:
@@ -270,10 +276,43 @@ class _Run:
         optimiser.step()
         return value
 
+    def drawn(self, step: int) -> _Drawn:
+        """What one update learns from, augmented; with a carried state behind a past that does not count."""
+        options, trial = self.options, self.moment.trial
+        random = np.random.default_rng([options.seed, trial, step, 1])
+        how = self.trials[trial].augmentation
+        if self.pieces is not None:
+            past = self.past_steps
+            length = past + options.chunk_steps
+            order = np.random.default_rng([options.seed, trial, step, 2])
+            at = self.pieces.draw(options.batch, length, options.piece_steps, order)  # [B, pieces, piece]
+            alone = self.rssi[at.reshape(-1, options.piece_steps)]
+            heard = augment(alone, how, self.spread, random)
+            rssi = heard.reshape(len(at), -1, heard.shape[-1])[:, -length:]
+            at = at.reshape(len(at), -1)[:, -length:]
+            rooms_at = self.rooms_at[at]
+            rooms_at[:, :past] = -1
+            taught = None if self.taught is None else self.taught[at]
+            if taught is not None:
+                taught[:, :past] = 0
+            return _Drawn(at, rssi, rooms_at, taught)
+        chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
+        before = self.past(len(chosen), step)
+        rssi = augment(np.concatenate([before, self.rssi[chosen]], axis=1), how, self.spread, random)
+        unscored = ((0, 0), (before.shape[1], 0))
+        rooms_at = np.pad(self.rooms_at[chosen], unscored, constant_values=-1)
+        taught = None if self.taught is None else np.pad(self.taught[chosen], (*unscored, (0, 0)))
+        return _Drawn(chosen, rssi, rooms_at, taught)
+
+    @property
+    def past_steps(self) -> int:
+        """Steps before each stretch of a carried state that do not count."""
+        options = self.options
+        return min(options.past_steps, options.chunk_steps) if options.state == "carried" else 0
+
     def past(self, batch: int, step: int) -> npt.NDArray[np.int8]:
         """[B, past, P] what each stretch of a carried state is preceded by: the beginnings of others."""
-        options, trial = self.options, self.moment.trial
-        length = min(options.past_steps, options.chunk_steps) if options.state == "carried" else 0
+        options, trial, length = self.options, self.moment.trial, self.past_steps
         if not length:
             return np.zeros((batch, 0, self.rssi.shape[2]), np.int8)
         random = np.random.default_rng([options.seed, trial, step, 2])

@@ -59,7 +59,7 @@ def test_plain_training_does_not_know_of_them():
     assert "statistics" not in record(plain)
     assert "statistics" not in facts(plain)
     # a state that is reset has no past, and one model no members
-    others = {"statistics": False, "past_steps": plain.past_steps, "members": ()}
+    others = {"statistics": False, "past_steps": plain.past_steps, "piece_steps": 0, "members": ()}
     assert {**facts(plain), **others} == dataclasses.asdict(plain)
     assert facts(SHORT)["statistics"] is record(SHORT)["statistics"] is True
 

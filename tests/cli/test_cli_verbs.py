@@ -122,6 +122,9 @@ def test_a_model_that_follows_its_receivers_goes_the_whole_way(copy_of_run: Path
     assert "receivers followed" in page
     assert "as trained, follows nothing" in page
     assert result["model"]["options"]["follow"] is True
+    # what the decision layer was chosen beside is the model that follows, not the one before
+    without = next(one for one in result["decision"]["candidates"] if one["name"] == "none")
+    assert result["validation"]["f1_macro_followed"] == without["f1_macro"]
     done("emit", copy_of_run, "--as", "c")
 
 

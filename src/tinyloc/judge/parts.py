@@ -83,7 +83,15 @@ class Validation(Part):
     """What quantisation cost, measured where choices are made: on validation."""
 
     f1_macro_float: Share = field("Macro-F1 of the floating-point model on validation", SHARE)
-    f1_macro_integer: Share = field("Macro-F1 of the integer model on validation", SHARE)
+    f1_macro_integer: Share = field(
+        "Macro-F1 of the integer model on validation, before it follows receivers, without a decision layer",
+        SHARE,
+    )
+    f1_macro_followed: Share | None = field(
+        "The same where it follows receivers as they drift; null where it follows nothing",
+        SHARE,
+        default=None,
+    )
     drop_points: float = field("Macro-F1 lost by quantisation; negative when it gained", "points of 100")
     costliest_operator: str | None = field(
         "The integer operator that costs most of the loss; null when not searched", default=None
@@ -185,7 +193,7 @@ class Device(Part):
     tier: str = field("The tier that memory, instructions and the device's scores are taken from")
     identical_windows: Count = field("Windows of which every step's answer equals the reference", "windows")
     windows: Count = field("Windows run", "windows")
-    identical_steps: Count = field("Steps whose scores and room equal the reference", "steps")
+    identical_steps: Count = field("Steps whose scores, room and settled room equal the reference", "steps")
     steps: Count = field("Steps run", "steps")
     tiers: tuple[Tier, ...] = field("Each tier that was run", default=())
     first_difference: str = field("Where device and reference first differ; empty when nowhere", default="")

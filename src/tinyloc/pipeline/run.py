@@ -244,7 +244,9 @@ def _on_validation(result: verdict.Result) -> float:
     """Macro-F1 on validation of what the device answers, the decision layer with it."""
     found = result.decision
     settled = {} if found is None else {one.name: one.f1_macro for one in found.candidates}
-    return settled.get("" if found is None else found.chosen, result.validation.f1_macro_integer)
+    plain = result.validation.f1_macro_followed
+    plain = result.validation.f1_macro_integer if plain is None else plain
+    return settled.get("" if found is None else found.chosen, plain)
 
 
 def _copy(source: Path, target: Path) -> None:

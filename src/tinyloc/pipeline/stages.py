@@ -251,6 +251,8 @@ class Quantised:
     qat_steps: int = 0
     follow: bool = False
     """Whether it follows receivers as they drift."""
+    f1_followed: float | None = None
+    """Macro-F1 of the integer form that does, where it does."""
 
     @property
     def decided(self) -> str:
@@ -340,6 +342,7 @@ def quantise(
         learned = sets.train if chosen is checkpoint else merged(sets).train
         hop = decision.hop_steps(sets.validation)
         judged, graph = following(judged, sets.train, hop), following(graph, learned, hop)
+        followed, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     choice = decision.choose(judged, sets, asked)
     found = Quantised(
         precision,
@@ -350,6 +353,7 @@ def quantise(
         4 if judged.packed else 8,
         qat_steps,
         follow,
+        macro_f1(sets.validation.room, followed) if follow else None,
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)

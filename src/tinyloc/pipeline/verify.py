@@ -336,6 +336,7 @@ def _validation(quantised: Quantised) -> verdict.Validation:
     return verdict.Validation(
         f1_macro_float=quantised.f1_float,
         f1_macro_integer=quantised.f1_integer,
+        f1_macro_followed=quantised.f1_followed,
         drop_points=quantised.drop_points,
         costliest_operator=quantised.costliest[0][0] if quantised.costliest else None,
         warning=quantised.loud,

@@ -267,6 +267,8 @@ def test_the_same_seed_draws_the_same_pieces():
     assert "piece_steps" not in train(SETS, whole).training["options"]
     with pytest.raises(UsageError, match="pieces are of the stretches of a carried state"):
         dataclasses.replace(options, state="reset")
+    with pytest.raises(UsageError, match="which room follows which"):
+        dataclasses.replace(options, crf=True)
 
 
 def test_a_reset_model_has_no_past():

@@ -215,6 +215,8 @@ class TrainOptions:
             raise carries_no_state(forgetful[0])
         if self.piece_steps and self.state != "carried":
             raise UsageError("pieces are of the stretches of a carried state: windows have none")
+        if self.piece_steps and self.crf:
+            raise UsageError("a CRF learns which room follows which: pieces from anywhere do not go with it")
         if self.crf and not CONFIGS[self.family].per_step:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:

@@ -12,6 +12,8 @@ from command_line import TRAIN_SMALL, Done, done, program, rows, tinyloc, write
 from tinyloc.data.load import PROTOCOL_OPTIONS
 from tinyloc.data.sources import ALL
 from tinyloc.data.words import FLAGS, flag
+from tinyloc.pipeline.folder import RunFolder
+from tinyloc.pipeline.stages import quantised_of
 
 COMMANDS = (
     "", "run", "data", "data list", "data show", "train", "quantise", "emit", "verify", "report",
@@ -122,10 +124,13 @@ def test_a_model_that_follows_its_receivers_goes_the_whole_way(copy_of_run: Path
     assert "receivers followed" in page
     assert "as trained, follows nothing" in page
     assert result["model"]["options"]["follow"] is True
-    # what the decision layer was chosen beside is the model that follows, not the one before
+    # what the decision layer was chosen beside is the model that follows; it is judged so without one too
     without = next(one for one in result["decision"]["candidates"] if one["name"] == "none")
     assert result["validation"]["f1_macro_followed"] == without["f1_macro"]
     done("emit", copy_of_run, "--as", "c")
+    done("quantise", copy_of_run, "--follow", "--decision", "none")
+    alone = quantised_of(RunFolder(copy_of_run))
+    assert (alone.decision, alone.f1_followed) == (None, without["f1_macro"])
 
 
 def test_what_cannot_follow_is_refused_before_it_is_trained(recording: Path, tmp_path: Path) -> None:

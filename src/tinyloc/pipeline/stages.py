@@ -342,8 +342,13 @@ def quantise(
         learned = sets.train if chosen is checkpoint else merged(sets).train
         hop = decision.hop_steps(sets.validation)
         judged, graph = following(judged, sets.train, hop), following(graph, learned, hop)
-        followed, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
     choice = decision.choose(judged, sets, asked)
+    followed = None
+    if follow and choice is not None:
+        followed = choice.none.f1_macro
+    elif follow:
+        again, _ = decision.answers_of(judged, replay(sets.validation, graph.state, graph.motion))
+        followed = macro_f1(sets.validation.room, again)
     found = Quantised(
         precision,
         macro_f1(sets.validation.room, floats),
@@ -353,7 +358,7 @@ def quantise(
         4 if judged.packed else 8,
         qat_steps,
         follow,
-        macro_f1(sets.validation.room, followed) if follow else None,
+        followed,
     )
     folder.note("quantise", None)
     folder.forget(folder.c_model, folder.result, folder.page)

@@ -214,9 +214,15 @@ class TrainOptions:
         if self.state == "carried" and forgetful:
             raise carries_no_state(forgetful[0])
         if self.piece_steps and self.state != "carried":
-            raise UsageError("pieces are of the stretches of a carried state: windows have none")
+            raise UsageError(
+                "pieces are of the stretches of a carried state: windows have none",
+                hint="Train with the state 'carried', or leave piece_steps out.",
+            )
         if self.piece_steps and self.crf:
-            raise UsageError("a CRF learns which room follows which: pieces from anywhere do not go with it")
+            raise UsageError(
+                "a CRF learns which room follows which: pieces from anywhere do not go with it",
+                hint="Leave crf or piece_steps out.",
+            )
         if self.crf and not CONFIGS[self.family].per_step:
             raise UsageError(f"the family {self.family!r} answers once a window: a CRF needs every step")
         if self.crf and self.class_weights:

@@ -39,6 +39,13 @@ def test_streams_hold_every_window_in_its_place_and_every_sample_once(steps, hop
     assert seen == list(range(len(windows)))
 
 
+def test_no_windows_are_no_streams():
+    whole = walk(0)
+    arrays = ("rssi", "rooms_at", "room", "session", "end_time")
+    none = dataclasses.replace(whole, **{name: getattr(whole, name)[:0] for name in arrays})
+    assert streams(none) == []
+
+
 def test_another_session_starts_another_stream():
     windows = walk(0)
     session = (np.arange(len(windows)) >= 10).astype(np.int32)
@@ -111,6 +118,24 @@ def test_offset_moves_a_window_as_one_by_each_access_points_own_spread():
     moved = augment(rssi, Augmentation(offset=1), np.array([2, 8], np.float32), np.random.default_rng(0)) + 60
     assert (moved == moved[:, :1]).all()
     assert moved[:, 0].std(axis=0) == pytest.approx([2, 8], rel=0.1)
+
+
+def test_shadowing_is_slow_and_of_each_access_point_by_itself():
+    rssi, how = np.full((4000, 12, 2), -60, np.int8), Augmentation(shadowing=2)
+    moved = augment(rssi, how, np.array([4, 8], np.float32), np.random.default_rng(0)) + 60.0
+    for step in (0, 5, 11):  # of the same strength from the first step on
+        assert moved[:, step].std(axis=0) == pytest.approx([8, 16], rel=0.05)
+    together = np.corrcoef(moved.reshape(len(moved), -1).T).reshape(12, 2, 12, 2)
+    for lag in (1, 3, 10):
+        for point in range(2):
+            assert together[0, point, lag, point] == pytest.approx(0.9**lag, abs=0.06)
+            assert abs(together[0, point, lag, 1 - point]) < 0.06
+
+
+def test_what_was_not_heard_has_no_shadow():
+    windows = walk(0)
+    moved = augment(windows.rssi, Augmentation(shadowing=1), spread(windows), np.random.default_rng(0))
+    assert np.array_equal(moved == -128, windows.rssi == -128)
 
 
 def test_spread_counts_only_what_was_heard():

@@ -101,13 +101,14 @@ def data_options(named: dict[str, str | None], more: list[str] | None) -> dict[s
 
 
 def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
-    """`TrainOptions` from flags and --tune; `offset`, `jitter`, `packets` and `lost` make an augmentation.
+    """`TrainOptions` from flags and --tune; `offset`, `jitter`, `shadowing`, `packets` and `lost` make an
+    augmentation.
 
     Raises UsageError for a name that training does not have, or a value of another kind.
     """
     from tinyloc.learn.options import Augmentation, TrainOptions
 
-    shares = {"offset": "offset", "jitter": "jitter", "packets": "packets", "lost": "access_points"}
+    shares = {name: name for name in ("offset", "jitter", "shadowing", "packets")} | {"lost": "access_points"}
     kinds = {field.name: field.type for field in dataclasses.fields(TrainOptions)}
     options, augmentation = dict(named), dict[str, float]()
     for text in tuned or ():

@@ -177,8 +177,9 @@ def train(
     (cpu, cuda, auto),
     least_heard (an access point heard in a smaller share of the training samples is left out of the model),
     statistics (beside each sample the model reads the maximum and the mean of what its window has heard so
-    far), refit; and an augmentation instead of the candidates: offset and jitter (shares of each access
-    point's spread), packets and lost (chances that a sample, or an access point, is lost).
+    far), refit; and an augmentation instead of the candidates: offset, jitter and shadowing (noise of a whole
+    window, of each sample and of each access point slowly, in shares of each access point's spread), packets
+    and lost (chances that a sample, or an access point, is lost).
     """
     from tinyloc.pipeline import stages
     from tinyloc.pipeline.folder import RunFolder

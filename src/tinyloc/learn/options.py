@@ -44,15 +44,17 @@ Teaching = Literal["paper", "soft", "marginals", "features"]
 class Augmentation:
     """What is done to training windows, anew each time one is drawn. All 0: nothing.
 
-    `offset`: one draw per window for all access points, `jitter`: one per sample, both normal, in shares of
-    each access point's own spread (standard deviation in dB over the training windows). `packets`: chance of
-    each sample to be lost. `access_points`: chance of each access point to be lost for a whole window.
+    `offset`: one draw per window for all access points, `jitter`: one per sample, `shadowing`: slow fading,
+    for each access point by itself (`augment.shadows`), all normal, in shares of each access point's own
+    spread (standard deviation in dB over the training windows). `packets`: chance of each sample to be lost.
+    `access_points`: chance of each access point to be lost for a whole window.
     """
 
     offset: float = 0.0
     jitter: float = 0.0
     packets: float = 0.0
     access_points: float = 0.0
+    shadowing: float = 0.0
 
     def __post_init__(self) -> None:
         if not all(0 <= getattr(self, f.name) < np.inf for f in dataclasses.fields(self)):

@@ -27,16 +27,20 @@ class Stream:
 
 
 def streams(windows: Windows) -> list[Stream]:
-    """Every unbroken stretch. Each sample comes once; a gap or another session starts a new stretch."""
+    """Every unbroken stretch; of no windows none. Each sample comes once; a gap or another session starts a
+    new stretch.
+    """
     if windows.seconds_per_step <= 0:
         raise UsageError("single samples have no order in time: a state cannot be carried over them")
+    if not len(windows):
+        return []
     steps = windows.rssi.shape[1]
     hops = np.diff(windows.end_time) / windows.seconds_per_step  # [W - 1]
     whole = np.rint(hops).astype(np.int64)
     follows = (
         (np.diff(windows.session) == 0) & (np.abs(hops - whole) < 0.01) & (whole >= 1) & (whole <= steps)
     )
-    starts = np.flatnonzero(np.concatenate([[True], ~follows])) if len(windows) else np.zeros(0, np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], ~follows]))
     result = []
     for first, after in zip(starts, [*starts[1:], len(windows)], strict=True):
         fresh = [steps, *whole[first : after - 1]]  # how many new samples each window brings

@@ -14,7 +14,7 @@ from torch import nn
 
 from tinyloc.errors import TrainingError, UsageError
 from tinyloc.learn import distil
-from tinyloc.learn import train as training
+from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import Augmentation, Distil, TrainOptions, record
 from tinyloc.learn.state import fingerprint
 from tinyloc.learn.train import train
@@ -124,13 +124,13 @@ def test_pieces_take_what_the_teacher_says_of_them_along(last, monkeypatch):
     rooms = np.eye(3, dtype=np.float32)[SETS.train.room if last else SETS.train.rooms_at.astype(int)]
     options = dataclasses.replace(PLAIN, state="carried", chunk_steps=40, piece_steps=15, past_steps=20)
     seen = []
-    real = training._Run.drawn
+    real = Draws.draw
 
-    def watched(run, step):
-        seen.append(real(run, step))
+    def watched(draws, *which):
+        seen.append(real(draws, *which))
         return seen[-1]
 
-    monkeypatch.setattr(training._Run, "drawn", watched)
+    monkeypatch.setattr(Draws, "draw", watched)
     trained = train(SETS, with_teacher(options), targets=rooms)
     assert trained.training["options"]["piece_steps"] == 15
     for drawn in seen:

@@ -9,6 +9,7 @@ from learn_windows import Interrupt, make_sets
 
 from tinyloc.errors import ModelFileError, TrainingError, UsageError
 from tinyloc.learn import train as training
+from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.predict import predict
 from tinyloc.learn.score import macro_f1
@@ -240,14 +241,14 @@ def test_pieces_are_augmented_each_by_itself(monkeypatch):
         SHORT, state="carried", chunk_steps=40, past_steps=0, piece_steps=10, scaling="zscore", steps=3
     )
     options, seen = dataclasses.replace(options, augmentation=how), []
-    real = training._Run.drawn
+    real = Draws.draw
 
-    def watched(run, step):
-        drawn = real(run, step)
-        seen.append((drawn.rssi.astype(int), run.rssi[drawn.chosen].astype(int)))
+    def watched(draws, *which):
+        drawn = real(draws, *which)
+        seen.append((drawn.rssi.astype(int), draws.rssi[drawn.chosen].astype(int)))
         return drawn
 
-    monkeypatch.setattr(training._Run, "drawn", watched)
+    monkeypatch.setattr(Draws, "draw", watched)
     assert train(SETS, options).training["options"]["piece_steps"] == 10
     altered, plain = (np.concatenate(part) for part in zip(*seen, strict=True))
     off = np.where((plain != -128) & (altered < 0) & (altered > -127), altered - plain, -999)

@@ -29,7 +29,7 @@ from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
 from tinyloc.learn import distil, ensemble, forest
 from tinyloc.learn import state as saved
-from tinyloc.learn.augment import augment
+from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import (
     Candidate,
     TrainOptions,
@@ -38,12 +38,10 @@ from tinyloc.learn.options import (
     read,
     record,
     resolve,
-    spread,
 )
 from tinyloc.learn.predict import answers
 from tinyloc.learn.score import cross_entropy, macro_f1
 from tinyloc.learn.state import Arrays, Moment
-from tinyloc.learn.streams import chunks, pieces
 from tinyloc.models import families
 from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
@@ -127,18 +125,6 @@ def _forest(
     return forest.grow(sets, options, told)
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """What one update learns from: `chosen` [B] windows or stretches, or [B, T] the steps of pieces; `rssi`
-    [B, T, P] int8 dBm, augmented; `rooms_at` [B, T], -1 where nothing counts; `taught` [B, T, K or F + 1].
-    """
-
-    chosen: npt.NDArray[np.int64]
-    rssi: npt.NDArray[np.int8]
-    rooms_at: npt.NDArray[np.int16]
-    taught: npt.NDArray[np.float32] | None
-
-
 class _Run:
     """All trials of one call of `train`. `moment` is always a state from which training can go on."""
 
@@ -158,20 +144,11 @@ class _Run:
         cuda = options.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if cuda else "cpu")
         windows = sets.train
-        carried = options.state == "carried"
-        self.pieces = pieces(windows, options.piece_steps) if options.piece_steps else None
-        if self.pieces is not None:
-            self.rssi, self.rooms_at = self.pieces.rssi, self.pieces.rooms_at
-        else:
-            self.rssi, self.rooms_at = (
-                chunks(windows, options.chunk_steps) if carried else (windows.rssi, windows.rooms_at)
-            )
-        self.taught = distil.lay_out(options, windows, targets)
+        self.draws = Draws(windows, options, distil.lay_out(options, windows, targets))
         self.by_features = options.distil is not None and options.distil.kind == "features"
-        self.spread = spread(windows)
         self.config = model_config(options, windows)
         self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
-        weights = _class_weights(self.rooms_at, len(windows.rooms), options.class_weights or 0.0)
+        weights = _class_weights(self.draws.rooms_at, len(windows.rooms), options.class_weights or 0.0)
         self.class_weights = torch.from_numpy(weights).to(self.device)
         self.latest = 0.0  # validation macro-F1 of the last evaluation
 
@@ -213,8 +190,8 @@ class _Run:
         torch.manual_seed(_seed(options.seed, trial))
         model = families.build(self.config, self.dropout)
         families.fit(model, self.sets.train.rssi)
-        if self.taught is not None and self.by_features:
-            distil.add_projection(model, self.taught.shape[-1] - 1)
+        if self.draws.taught is not None and self.by_features:
+            distil.add_projection(model, self.draws.taught.shape[-1] - 1)
         model.to(self.device)
         optimiser = torch.optim.AdamW(_groups(model, options.weight_decay), lr=self.rate, betas=(0.9, 0.99))
         if start:
@@ -241,7 +218,7 @@ class _Run:
         """One step of AdamW. Returns the loss in nats. Raises TrainingError when it is not a number."""
         options, trial, windows = self.options, self.moment.trial, self.sets.train
         carried = options.state == "carried"
-        drawn = self.drawn(step)
+        drawn = self.draws.draw(trial, step, self.trials[trial].augmentation)
         rooms = torch.from_numpy(drawn.rooms_at.astype(np.int64)).to(self.device)
         for group in optimiser.param_groups:
             group["lr"] = self.rate * _schedule(step, options.steps, options.warmup)
@@ -275,48 +252,6 @@ class _Run:
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
         optimiser.step()
         return value
-
-    def drawn(self, step: int) -> _Drawn:
-        """What one update learns from, augmented; with a carried state behind a past that does not count."""
-        options, trial = self.options, self.moment.trial
-        random = np.random.default_rng([options.seed, trial, step, 1])
-        how = self.trials[trial].augmentation
-        if self.pieces is not None:
-            past = self.past_steps
-            length = past + options.chunk_steps
-            order = np.random.default_rng([options.seed, trial, step, 2])
-            at = self.pieces.draw(options.batch, length, options.piece_steps, order)  # [B, pieces, piece]
-            alone = self.rssi[at.reshape(-1, options.piece_steps)]
-            heard = augment(alone, how, self.spread, random)
-            rssi = heard.reshape(len(at), -1, heard.shape[-1])[:, -length:]
-            at = at.reshape(len(at), -1)[:, -length:]
-            rooms_at = self.rooms_at[at]
-            rooms_at[:, :past] = -1
-            taught = None if self.taught is None else self.taught[at]
-            if taught is not None:
-                taught[:, :past] = 0
-            return _Drawn(at, rssi, rooms_at, taught)
-        chosen = _batch(len(self.rssi), options.batch, options.seed, trial, step)
-        before = self.past(len(chosen), step)
-        rssi = augment(np.concatenate([before, self.rssi[chosen]], axis=1), how, self.spread, random)
-        unscored = ((0, 0), (before.shape[1], 0))
-        rooms_at = np.pad(self.rooms_at[chosen], unscored, constant_values=-1)
-        taught = None if self.taught is None else np.pad(self.taught[chosen], (*unscored, (0, 0)))
-        return _Drawn(chosen, rssi, rooms_at, taught)
-
-    @property
-    def past_steps(self) -> int:
-        """Steps before each stretch of a carried state that do not count."""
-        options = self.options
-        return min(options.past_steps, options.chunk_steps) if options.state == "carried" else 0
-
-    def past(self, batch: int, step: int) -> npt.NDArray[np.int8]:
-        """[B, past, P] what each stretch of a carried state is preceded by: the beginnings of others."""
-        options, trial, length = self.options, self.moment.trial, self.past_steps
-        if not length:
-            return np.zeros((batch, 0, self.rssi.shape[2]), np.int8)
-        random = np.random.default_rng([options.seed, trial, step, 2])
-        return self.rssi[random.integers(0, len(self.rssi), batch), :length]
 
     def loss(self, model: RoomModel, logits: Tensor, rooms: Tensor) -> Tensor:
         """Nats per annotated step: `logits` [B, T, K], or [B, 1, K] for the last step; `rooms` [B, T]."""
@@ -389,14 +324,6 @@ def _schedule(step: int, steps: int, warmup: float) -> float:
     if step < rise:
         return (step + 1) / (rise + 1)
     return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
-
-
-def _batch(size: int, batch: int, seed: int, trial: int, step: int) -> npt.NDArray[np.int64]:
-    """Which windows step `step` trains on: epoch after epoch, each in its own order, none left out."""
-    per_epoch = max(1, size // batch)
-    epoch, part = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, trial, epoch, 0]).permutation(size)
-    return order[part::per_epoch]
 
 
 def _groups(model: RoomModel, weight_decay: float) -> list[dict[str, Any]]:

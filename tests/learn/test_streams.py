@@ -150,8 +150,13 @@ def test_the_training_windows_choose_what_is_left_open():
     sparse = dataclasses.replace(dense, rssi=np.where(np.arange(8)[:, None] < 7, np.int8(-128), dense.rssi))
     assert not is_sparse(dense)
     assert is_sparse(sparse)
-    tried = [(c.scaling, c.augmentation.jitter) for c in candidates(Options(), dense)]
-    assert tried == [(kind, share) for kind in ("minmax", "zscore") for share in (0.0, 0.25, 0.5)]
+    for family, shares in {
+        "mamba": [(0.25, 0.0), (0.5, 0.0), (0.25, 0.5)], "mdcsa": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0)]
+    }.items():  # fmt: skip
+        said = [(c.scaling, c.augmentation) for c in candidates(Options(family=family), dense)]
+        assert all(how.offset == how.jitter for _, how in said)
+        tried = [(kind, how.jitter, how.shadowing) for kind, how in said]
+        assert tried == [(kind, *share) for kind in ("minmax", "zscore") for share in shares]
     assert [c.scaling for c in candidates(Options(), sparse)] == ["power"]
     assert [c.scaling for c in candidates(Options(scaling="zscore"), sparse)] == ["zscore"]
     own = Augmentation(jitter=0.1)

@@ -103,6 +103,7 @@ DROPOUTS: Final = {
 DENSE_STEPS: Final = 800
 DENSE_BATCH: Final = 64
 DENSE_AUGMENTATIONS: Final = tuple(Augmentation(offset=share, jitter=share) for share in (0.0, 0.25, 0.5))
+MAMBA_AUGMENTATIONS: Final = (*DENSE_AUGMENTATIONS[1:], Augmentation(offset=0.25, jitter=0.25, shadowing=0.5))
 SPARSE_EPOCHS: Final = 40
 SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
@@ -427,7 +428,8 @@ def candidates(options: TrainOptions, train: Windows) -> tuple[Candidate, ...]:
     """What to try: what the options say, else, by the training windows alone, several.
 
     Sparse windows: the power law and one augmentation. Others: min-max and z-score, each without
-    augmentation and with offset and jitter of a quarter and of half of each access point's spread.
+    augmentation and with offset and jitter of a quarter and of half of each access point's spread; for Mamba
+    shadowing of half of it beside a quarter, in place of none.
     """
     sparse = is_sparse(train)
     kinds: tuple[Kind, ...] = ("power",) if sparse else ("minmax", "zscore")
@@ -435,7 +437,8 @@ def candidates(options: TrainOptions, train: Windows) -> tuple[Candidate, ...]:
         kinds = ("minmax",)  # it reads the dBm themselves: one is as good as another
     if options.scaling != "auto":
         kinds = (options.scaling,)
-    augmentations = (SPARSE_AUGMENTATION,) if sparse else DENSE_AUGMENTATIONS
+    dense = MAMBA_AUGMENTATIONS if options.family == MambaConfig.family else DENSE_AUGMENTATIONS
+    augmentations = (SPARSE_AUGMENTATION,) if sparse else dense
     if options.augmentation is not None:
         augmentations = (options.augmentation,)
     return tuple(Candidate(kind, augmentation) for kind in kinds for augmentation in augmentations)

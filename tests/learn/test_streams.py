@@ -151,7 +151,7 @@ def test_the_training_windows_choose_what_is_left_open():
     assert not is_sparse(dense)
     assert is_sparse(sparse)
     for family, shares in {
-        "mamba": [(0.25, 0.0), (0.5, 0.0), (0.25, 0.5)], "mdcsa": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0)]
+        "mamba": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.25, 0.5)], "mdcsa": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0)]
     }.items():  # fmt: skip
         said = [(c.scaling, c.augmentation) for c in candidates(Options(family=family), dense)]
         assert all(how.offset == how.jitter for _, how in said)

@@ -103,7 +103,7 @@ DROPOUTS: Final = {
 DENSE_STEPS: Final = 800
 DENSE_BATCH: Final = 64
 DENSE_AUGMENTATIONS: Final = tuple(Augmentation(offset=share, jitter=share) for share in (0.0, 0.25, 0.5))
-MAMBA_AUGMENTATIONS: Final = (*DENSE_AUGMENTATIONS[1:], Augmentation(offset=0.25, jitter=0.25, shadowing=0.5))
+MAMBA_AUGMENTATIONS: Final = (*DENSE_AUGMENTATIONS, Augmentation(offset=0.25, jitter=0.25, shadowing=0.5))
 SPARSE_EPOCHS: Final = 40
 SPARSE_BATCH: Final = 128
 SPARSE_AUGMENTATION: Final = Augmentation(offset=0.5, jitter=0.4, access_points=0.25)
@@ -428,8 +428,8 @@ def candidates(options: TrainOptions, train: Windows) -> tuple[Candidate, ...]:
     """What to try: what the options say, else, by the training windows alone, several.
 
     Sparse windows: the power law and one augmentation. Others: min-max and z-score, each without
-    augmentation and with offset and jitter of a quarter and of half of each access point's spread; for Mamba
-    shadowing of half of it beside a quarter, in place of none.
+    augmentation and with offset and jitter of a quarter and of half of each access point's spread; Mamba
+    also with a quarter and shadowing of half of it.
     """
     sparse = is_sparse(train)
     kinds: tuple[Kind, ...] = ("power",) if sparse else ("minmax", "zscore")

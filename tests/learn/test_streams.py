@@ -150,9 +150,8 @@ def test_the_training_windows_choose_what_is_left_open():
     sparse = dataclasses.replace(dense, rssi=np.where(np.arange(8)[:, None] < 7, np.int8(-128), dense.rssi))
     assert not is_sparse(dense)
     assert is_sparse(sparse)
-    for family, shares in {
-        "mamba": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0), (0.25, 0.5)], "mdcsa": [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0)]
-    }.items():  # fmt: skip
+    plain = [(0.0, 0.0), (0.25, 0.0), (0.5, 0.0)]
+    for family, shares in {"mamba": [*plain, (0.25, 0.5)], "mdcsa": plain}.items():
         said = [(c.scaling, c.augmentation) for c in candidates(Options(family=family), dense)]
         assert all(how.offset == how.jitter for _, how in said)
         tried = [(kind, how.jitter, how.shadowing) for kind, how in said]

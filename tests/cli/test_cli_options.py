@@ -25,7 +25,7 @@ def test_an_augmentation_comes_by_the_names_of_its_shares() -> None:
     [
         ("shadowing", "expected NAME=VALUE"),
         ("shadowing=much", "expected a number"),
-        ("shadowing=-1", "by shares and chances of at least 0"),
+        ("shadowing=-1", "augmentation by shadowing is -1: expected a number of at least 0"),
         ("shadow=0.5", "expected one of .*shadowing"),
     ],
 )

@@ -49,6 +49,13 @@ def test_a_refit_trains_as_validation_chose_on_both_sets_and_keeps_the_score_of_
     assert any(not np.array_equal(again.weights[name], chosen.weights[name]) for name in chosen.weights)
 
 
+def test_what_was_chosen_before_there_was_shadowing_is_refitted_without():
+    chosen = train(SETS, SHORT)
+    for trial in chosen.training["trials"]:
+        del trial["augmentation"]["shadowing"]
+    assert decided(SHORT, chosen).augmentation == Augmentation(0.2, 0.2)
+
+
 def test_a_refit_never_sees_the_test_windows():
     other = dataclasses.replace(SETS, test=walk(7))
     chosen = train(SETS, SHORT)

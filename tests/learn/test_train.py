@@ -8,6 +8,7 @@ import torch
 from learn_windows import Interrupt, make_sets
 
 from tinyloc.errors import ModelFileError, TrainingError, UsageError
+from tinyloc.learn import options as options_of_training
 from tinyloc.learn import train as training
 from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import Augmentation, TrainOptions
@@ -99,6 +100,18 @@ def test_interrupted_in_the_middle_of_a_step(tmp_path, monkeypatch):
         train(SETS, SHORT, interrupt_to=state)
     monkeypatch.undo()
     assert train(SETS, SHORT, resume_from=state).to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+def test_a_state_from_before_other_ways_were_tried_is_refused(tmp_path, monkeypatch):
+    """Its trials are others: what validation chose among would be of both."""
+    state, left_open = tmp_path / "training.state", dataclasses.replace(SHORT, augmentation=None)
+    with pytest.raises(KeyboardInterrupt):
+        train(SETS, left_open, interrupt_to=state, progress=Interrupt(2))
+    monkeypatch.setattr(
+        options_of_training, "MAMBA_AUGMENTATIONS", (Augmentation(), Augmentation(jitter=0.1))
+    )
+    with pytest.raises(TrainingError, match="other data or options"):
+        train(SETS, left_open, resume_from=state)
 
 
 def test_other_options_or_a_damaged_state_are_refused(tmp_path):

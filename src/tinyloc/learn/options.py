@@ -57,8 +57,10 @@ class Augmentation:
     shadowing: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0 <= getattr(self, f.name) < np.inf for f in dataclasses.fields(self)):
-            raise UsageError("augmentation is by shares and chances of at least 0")
+        for name, value in dataclasses.asdict(self).items():
+            if not 0 <= value < np.inf:
+                name = name.replace("_", " ")
+                raise UsageError(f"augmentation by {name} is {value:g}: expected a number of at least 0")
         if self.packets >= 1 or self.access_points >= 1:
             raise UsageError("the chance to lose a packet or an access point must be below 1")
 

@@ -30,11 +30,10 @@ def decided(options: TrainOptions, chosen: Checkpoint) -> TrainOptions:
     its access points are given with the windows.
     """
     best = max(chosen.training["trials"], key=lambda trial: (trial["macro_f1"], -trial["cross_entropy"]))
-    names = tuple(field.name for field in dataclasses.fields(Augmentation))
     return dataclasses.replace(
         options,
         scaling=best["scaling"],
-        augmentation=Augmentation(**{name: best["augmentation"][name] for name in names}),
+        augmentation=Augmentation(**best["augmentation"]),
         restarts=1,
         evaluations=1,
         patience=0,

@@ -20,7 +20,8 @@ import safetensors.numpy
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import ModelFileError, TrainingError
 from tinyloc.files import write_bytes
-from tinyloc.learn.options import TrainOptions, record
+from tinyloc.learn.options import TrainOptions, candidates, record
+from tinyloc.models.config import is_network
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -53,8 +54,12 @@ _GROUPS = ("weights", "first", "second", "kept", "best")
 def fingerprint(
     sets: WindowSets, options: TrainOptions, targets: npt.NDArray[np.float32] | None = None
 ) -> str:
-    """SHA-256 of all that decides training: options, training and validation windows, a teacher's targets."""
+    """SHA-256 of all that decides training: options, what is tried where they leave it open, training and
+    validation windows, a teacher's targets.
+    """
     digest = hashlib.sha256(json.dumps(record(options), sort_keys=True).encode())
+    networks = [own for own in options.member_options() or (options,) if is_network(own.family)]
+    digest.update(repr([candidates(own, sets.train) for own in networks]).encode())
     for windows in (sets.train, sets.validation):
         digest.update(windows.rssi.tobytes())
         digest.update(windows.rooms_at.tobytes())

@@ -30,7 +30,7 @@ from tinyloc.study.rows import FIELDS, SHARES, Row, from_json, kind
 FORMAT: Final = "tinyloc study"
 VERSION: Final = 4
 """Of the table and its rows."""
-CELLS: Final = 3
+CELLS: Final = 4
 """Of what decides a cell or a trained model: the names of their files know it."""
 
 

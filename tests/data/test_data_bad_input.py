@@ -170,7 +170,9 @@ def test_a_session_that_does_not_exist(own: Path) -> None:
     assert "no session 's4'; it has s1, s2, s3" in text
     assert "Did you mean" in text
     assert "to test and to validate" in complaint(own, test_sessions="s1", val_sessions=["s1"])
+    assert "to test and to select" in complaint(own, test_sessions="s1", select_sessions="s1")
     assert "no session is left to train" in complaint(own, test_sessions="s1,s2", val_sessions="s3")
+    assert "no session is left to train" in complaint(own, test_sessions="s1,s2", select_sessions="s3")
 
 
 def test_no_such_file_folder_or_name(tmp_path: Path) -> None:

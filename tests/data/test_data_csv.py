@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from recording_samples import rows, write
 
-from tinyloc.data import load_windows
+from tinyloc.data import load_material, load_windows
+from tinyloc.data.folds import build_selection
 from tinyloc.data.sources.csv import read
-from tinyloc.errors import DataError
+from tinyloc.errors import DataError, SplitError
 
 
 def test_every_name_can_be_mapped(tmp_path: Path) -> None:
@@ -167,6 +168,19 @@ def test_a_column_without_a_name_is_no_access_point(tmp_path: Path) -> None:
     numbered = [["" if index == 0 else str(index), *row] for index, row in enumerate(rows())]
     sets = load_windows(str(write(tmp_path / "a.csv", numbered)))
     assert sets.train.access_points == ("ap1", "ap2")
+
+
+def test_a_session_that_selects_does_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", rows(800, sessions=4))
+    sets = load_windows(str(path), steps=10, hop=5, select_sessions="s2")
+    assert (sets.train.sessions, sets.validation.sessions, sets.test.sessions) == (("s1",), ("s3",), ("s4",))
+    assert "to train: s1; to validate: s3; to select: s2; to test: s4" in sets.description
+    selection = build_selection(load_material(str(path), steps=10, hop=5, select_sessions="s2"))
+    assert selection is not None
+    assert selection.validation.sessions == ("s2",)
+    assert len(selection.validation)
+    with pytest.raises(SplitError, match="what selects, s2, has no window in a room that trains"):
+        build_selection(load_material(str(path), steps=500, hop=5, select_sessions="s2"))
 
 
 @pytest.mark.parametrize(

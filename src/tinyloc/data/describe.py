@@ -112,9 +112,14 @@ def describe_recordings(
 
 
 def roles_of(material: Material) -> list[tuple[str, Recording]]:
-    """(role, recording) of all three sets."""
+    """(role, recording) of all three sets, and of what selects."""
     division = material.division
-    sets = (("train", division.train), ("validation", division.validation), ("test", division.test))
+    sets = (
+        ("train", division.train),
+        ("validation", division.validation),
+        ("selection", division.selection),
+        ("test", division.test),
+    )
     return [(role, recording) for role, recordings in sets for recording in recordings]
 
 
@@ -126,9 +131,10 @@ def facts_of(material: Material) -> RecordingsFacts:
     timed = protocol.seconds_per_step > 0
     gap = gap_for(protocol.seconds_per_step, protocol.gap_seconds)
     rooms: dict[str, dict[str, float]] = {}
+    roles = tuple(dict.fromkeys(role for role, _ in pairs))
     for role, recording in pairs:
         for room, amount in _room_seconds(recording, gap, timed).items():
-            rooms.setdefault(room, {"train": 0.0, "validation": 0.0, "test": 0.0})[role] += amount
+            rooms.setdefault(room, dict.fromkeys(roles, 0.0))[role] += amount
     rssi = np.concatenate([recording.rssi for recording in recordings])
     points = recordings[0].access_points
     there = ~np.isnan(rssi)

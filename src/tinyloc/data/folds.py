@@ -82,6 +82,25 @@ def build_folds(material: Material) -> tuple[WindowSets, ...]:
     return kept
 
 
+def build_selection(material: Material) -> WindowSets | None:
+    """What trains, with the windows of the recordings that select in place of those that validate; its test
+    set is empty. None where no recording selects. Raises SplitError where none of its windows is in a room
+    that trains.
+    """
+    division = material.division
+    if not division.selection:
+        return None
+    sets = _sets(material, Fold(division.train, division.selection), rooms_in_order(material))
+    sets = dataclasses.replace(sets, description=f"Selected by {', '.join(sets.validation.sessions)}.")
+    if not len(sets.validation):
+        raise SplitError(
+            f"{material.name}: what selects, {', '.join(one.session for one in division.selection)}, has no "
+            "window in a room that trains",
+            hint="Record for longer, annotate more of it, or let another session select.",
+        )
+    return sets
+
+
 def _sets(material: Material, fold: Fold, rooms: tuple[str, ...]) -> WindowSets:
     train = cut(material.protocol, fold.train, rooms, train=True)
     validation = cut(material.protocol, fold.validation, rooms)

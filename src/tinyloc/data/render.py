@@ -86,13 +86,14 @@ def _rooms(facts: RecordingsFacts) -> Table:
     unit, divide = ("min", 60.0) if facts.timed else ("rows", 1.0)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("room")
-    for role in ("train", "validation", "test"):
+    roles = tuple(dict.fromkeys(session.role for session in facts.sessions))
+    for role in roles:
         table.add_column(f"{role}, {unit}", justify="right")
     table.add_column("")
     most = max((sum(share.values()) for share in facts.rooms.values()), default=1.0)
     for room, share in list(facts.rooms.items())[:_MOST]:
         digits = 1 if facts.timed else 0
-        cells = [f"{share[role] / divide:.{digits}f}" for role in ("train", "validation", "test")]
+        cells = [f"{share[role] / divide:.{digits}f}" for role in roles]
         table.add_row(room, *cells, _bar(sum(share.values()) / most))
     _and_more(table, len(facts.rooms))
     return table

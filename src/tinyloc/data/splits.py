@@ -49,7 +49,8 @@ class Division:
     """The recordings of the three sets, and one plain sentence on how they were chosen.
 
     `folds`: the rounds of a cross-validation on what trains and validates; empty where those are whole
-    sessions, each of which then validates in turn (`folds.py`).
+    sessions, each of which then validates in turn (`folds.py`). `selection`: recordings by which trained
+    models may be chosen from (a study's winners), and which nothing else ever reads.
     """
 
     train: tuple[Recording, ...]
@@ -57,6 +58,7 @@ class Division:
     test: tuple[Recording, ...]
     description: str
     folds: tuple[Fold, ...] = ()
+    selection: tuple[Recording, ...] = ()
 
 
 @dataclass(frozen=True)

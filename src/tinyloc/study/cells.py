@@ -49,7 +49,11 @@ ROOMY: Final = "roomy (1 MB RAM, 4 MB flash)"
 _NO_FIGURES: Final = (TrainingError, QuantisationError, BudgetError, DeviceError, ToolchainError)
 """What one cell may fail of without the others."""
 
-_ADDED: Final[dict[Adds, str]] = {"folds": "cross-validation", "drift": "validation under drift"}
+_ADDED: Final[dict[Adds, str]] = {
+    "folds": "cross-validation",
+    "drift": "validation under drift",
+    "selection": "selection",
+}
 
 Labels = npt.NDArray[Any]
 
@@ -90,9 +94,16 @@ def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
     if row.error:
         return row
     try:
-        return shared.crossed(row) if cell.adds == "folds" else shared.drifted(row)
+        return {"folds": shared.crossed, "drift": shared.drifted, "selection": shared.selected}[cell.adds](
+            row
+        )
     except _NO_FIGURES as error:
         return dataclasses.replace(row, error=f"{_ADDED[cell.adds]}: {error}")
+
+
+def _f1(graph: Graph, windows: Windows) -> float:
+    """Macro-F1 of the graph's answers."""
+    return macro_f1(windows.room, decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1])
 
 
 class _Shared:
@@ -156,13 +167,27 @@ class _Shared:
 
     def drifted(self, row: Row) -> Row:
         """The row with macro-F1 on validation windows under drift, of the model that validation judges."""
-        compression = COMPRESSIONS[row.compression]
-        chosen = self.graph(self.models.pair(compression.source).judged, self.sets, compression)
-        choice, _, _ = self.settled(chosen)
-        graph = chosen if choice is None else choice.behind(chosen)
+        graph, _ = self.graphs(COMPRESSIONS[row.compression])
         windows = drifted(self.sets.only(graph.access_points).validation, self.task.drift)
-        answers = decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1]
-        return dataclasses.replace(row, drift_f1=macro_f1(windows.room, answers))
+        return dataclasses.replace(row, drift_f1=_f1(graph, windows))
+
+    def selected(self, row: Row) -> Row:
+        """The row with macro-F1 on the recordings that select, of the model that test judges too."""
+        _, graph = self.graphs(COMPRESSIONS[row.compression])
+        assert self.task.selection is not None
+        windows = _sets(self.task.selection).only(graph.access_points).validation
+        return dataclasses.replace(row, selection_f1=_f1(graph, windows))
+
+    def graphs(self, compression: Compression) -> tuple[Graph, Graph]:
+        """The integer model that validation judges and the one that test judges, the same unless it is
+        refitted, each behind the decision layer that validation chose.
+        """
+        pair = self.models.pair(compression.source)
+        judged = final = self.graph(pair.judged, self.sets, compression)
+        if pair.final is not pair.judged:
+            final = self.graph(pair.final, merged(self.sets), compression)
+        choice, _, _ = self.settled(judged)
+        return (judged, final) if choice is None else (choice.behind(judged), choice.behind(final))
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from tinyloc.data import load_material, save_windows
-from tinyloc.data.folds import build_folds
+from tinyloc.data.folds import build_folds, build_selection
 from tinyloc.data.splits import Material, build_sets
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import SplitError, StoppedError, TrainingError, UsageError
@@ -88,15 +88,19 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
         folds: tuple[Path, ...] = ()
         if grid.cross_validation and any(map(_on_device, models)):
             folds = tuple(_left(folder, fold) for fold in _folds(grid, material))
+        selecting = build_selection(material)
+        selection = None if selecting is None else _left(folder, selecting)
         for model in models:
             _possible(grid, model, sets)
         for seed in grid.seeds:
             crossed = folds if seed in grid.seeds[: grid.cross_validation] else ()
             tasks += [
-                _model_task(grid, entry, model, sets, seed, folder, path, tier, crossed) for model in models
+                _model_task(grid, entry, model, sets, seed, folder, path, tier, crossed, selection)
+                for model in models
             ]
             tasks += _baseline_tasks(grid, entry, sets, seed, folder, path)
-        sets_about.append({**_about(entry, sets), "folds": len(folds)})
+        selects = 0 if selecting is None else len(selecting.validation)
+        sets_about.append({**_about(entry, sets), "folds": len(folds), "selection": selects})
     about = {
         "sets": sets_about,
         "budgets_kb": list(grid.budgets),
@@ -175,6 +179,7 @@ def _model_task(
     path: Path,
     tier: str,
     folds: tuple[Path, ...],
+    selection: Path | None,
 ) -> Task:
     cells = []
     for name in model.compressions:
@@ -189,6 +194,8 @@ def _model_task(
         if entry.validation_drift and COMPRESSIONS[name].on_device:
             more = digest([cell.digest, "under drift", entry.validation_drift])
             cell = Cell(more, row, cell, "drift")
+        if selection is not None and COMPRESSIONS[name].on_device:
+            cell = Cell(digest([cell.digest, "selection", selection.stem]), row, cell, "selection")
         cells.append(cell)
     return Task(
         folder.path,
@@ -200,6 +207,7 @@ def _model_task(
         precision=grid.precision,
         folds=folds,
         drift=entry.validation_drift,
+        selection=selection,
     )
 
 

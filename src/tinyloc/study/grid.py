@@ -8,7 +8,8 @@
     compressions = ["float", "static", "integer"]
     cross_validation = 0                        # for how many of the seeds what runs on the device is also
                                                 # cross-validated (`data/folds.py`); winners are then chosen
-                                                # by that instead of by validation
+                                                # by that instead of by validation; where a data set has a
+                                                # recording that selects (`flat`), by that in any case
     decision = "none"                           # or "auto": validation may put a decision layer behind what
                                                 # runs on the device, so that the room does not flap;
                                                 # "filter": the best one in any case

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tinyloc.data.words import counted
 from tinyloc.errors import TinylocError
+from tinyloc.study.criteria import Criterion
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, Spread, beaten, lines, match, sets_of, tally, winners
+from tinyloc.study.summary import KB, Line, Spread, beaten, criteria, lines, match, sets_of, tally, winners
 from tinyloc.study.table import load_rows
 
-CROSSED: Final = "cross-validation"
-DRIFTED: Final = "under drift"
 HEAD: Final = (
-    "model", "compression", "validation", CROSSED, DRIFTED, "macro-F1", "accuracy", "parameters",
-    "state dict, KB", "flash, B", "RAM, B", "together, KB", "instructions an answer", "changes per true",
-    "identical windows",
+    "macro-F1", "accuracy", "parameters", "state dict, KB", "flash, B", "RAM, B", "together, KB",
+    "instructions an answer", "changes per true", "identical windows",
 )  # fmt: skip
 
 
@@ -36,6 +33,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
 
 def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
     found = lines([row for row in rows if row.set == label])
+    there = criteria(found)
     facts = next((one for one in about["sets"] if one["label"] == label), None)
     text = [f"### {label}", ""]
     if facts is not None:
@@ -43,47 +41,32 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
         text.append(
             f"{facts['description']} {facts['access_points']} access points, {facts['rooms']} rooms; "
             f"{train:,} windows train, {validation:,} validate, {test:,} test; {len(about['seeds'])} seeds."
-            + _folds(facts, about)
+            + "".join(f" {one.said(facts, about)}" for one in there)
             + (" **Simulated**: a test bed, no evidence about homes." if facts["simulated"] else "")
         )
         text.append("")
-    table = [HEAD, ["---"] * len(HEAD), *(_cells(line) for line in found)]
-    for column, there in ((CROSSED, "crossed"), (DRIFTED, "drifted")):
-        if not any(getattr(line, there) for line in found):
-            at = list(table[0]).index(column)
-            table = [[*row[:at], *row[at + 1 :]] for row in table]
-    text += [_row(row) for row in table]
+    head = ["model", "compression", "validation", *(one.name for one in there), *HEAD]
+    text += [_row(row) for row in (head, ["---"] * len(head), *(_cells(line, there) for line in found))]
     text.append("")
     asked = winners(found, about["budgets_kb"])
     for winner in asked:
         line = winner.line
-        figures = (
-            "" if line is None else f" Macro-F1 {_spread(line.f1)}; validation {_spread(line.validation)}"
-        )
+        figures = ""
         if line is not None:
-            figures += f", {CROSSED} {_spread(line.crossed)}" if line.crossed else ""
-            figures += f", {DRIFTED} {_spread(line.drifted)}." if line.drifted else "."
+            judged = [("validation", line.validation), *((one.name, line.by(one)) for one in there)]
+            named = ", ".join(f"{name} {_spread(spread)}" for name, spread in judged if spread)
+            figures = f" Macro-F1 {_spread(line.f1)}; {named}."
         text.append(f"- {winner.sentence()}{figures}")
     text += [f"- {sentence}" for sentence in beaten(asked)]
     text += [f"- No figures: {line.full_name}: {error}" for line in found for error in line.errors]
     return "\n".join([*text, ""])
 
 
-def _folds(facts: dict[str, Any], about: dict[str, Any]) -> str:
-    said = ""
-    if facts.get("folds"):
-        said += f" {facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
-    if facts.get("validation_drift"):
-        off = f"{facts['validation_drift']:g} dB"
-        said += f" Validation is also heard with receivers that are off by {off}, and that decides."
-    return said
-
-
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: Line, there: Sequence[Criterion]) -> list[str]:
     together = line.memory_bytes
     proof = "" if line.identical_windows is None else f"{line.identical_windows:,} of {line.windows:,}"
     flash = _count(line.flash_bytes)
@@ -93,8 +76,7 @@ def _cells(line: Line) -> list[str]:
         line.name,
         "" if line.baseline else line.compression,
         _spread(line.validation),
-        _spread(line.crossed),
-        _spread(line.drifted),
+        *(_spread(line.by(one)) for one in there),
         _spread(line.f1),
         _spread(line.accuracy),
         _count(line.parameters),

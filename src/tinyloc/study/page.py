@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from tinyloc import files
 from tinyloc.judge.budget import kilobytes
 from tinyloc.report import words
+from tinyloc.study.criteria import CRITERIA, Criterion
 from tinyloc.study.paper import Beside, beside
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import (
@@ -22,6 +23,7 @@ from tinyloc.study.summary import (
     Match,
     Winner,
     beaten,
+    criteria,
     front,
     lines,
     match,
@@ -101,21 +103,14 @@ class SetPart:
     match: Match
 
     @property
-    def crossed(self) -> bool:
-        """Whether anything was cross-validated."""
-        return any(line.crossed for line in self.lines)
-
-    @property
-    def drifted(self) -> bool:
-        """Whether anything was validated under drift."""
-        return any(line.drifted for line in self.lines)
+    def criteria(self) -> tuple[Criterion, ...]:
+        """What winners may be chosen by here; the first chose them."""
+        return criteria(self.lines)
 
     @property
     def judged(self) -> str:
         """By what its winners were chosen."""
-        if self.drifted:
-            return "by validation under drift"
-        return "by cross-validation" if self.crossed else "on validation windows"
+        return next((one.by for one in self.criteria), "on validation windows")
 
     @property
     def reported(self) -> bool:
@@ -287,8 +282,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             parts=parts,
             about=about,
             headline=headline(parts),
-            crossed=any(one.crossed for one in parts),
-            drifted=any(one.drifted for one in parts),
+            criteria=[one for one in CRITERIA if any(one in part.criteria for part in parts)],
             judged=" or ".join(dict.fromkeys(one.judged for one in parts)),
             tally=tally([one.match for one in parts]),
             simulated=[one.label for one in parts if one.simulated],

@@ -23,6 +23,8 @@ class Row:
     the integer model, decision layer included, that the other folds trained as validation had chosen.
     `drift_f1` 0 to 1: on validation windows as they are heard when every access point has drifted
     (`data/drift.py`), decision layer included.
+    `selection_f1` 0 to 1: on windows of recordings that nothing but the choice among models reads, by the
+    integer model that is judged on test, decision layer included.
     `parameters_paper`: as arXiv 2412.09289 counts. `state_dict_kb`: a saved PyTorch state dict in units of
     1,000 bytes, as that paper measures size. `flash_bytes` and `ram_bytes` (stack included) are measured on
     the emulated `board`, with the tier named. `instructions_answer`: executed for one answer, a whole window
@@ -48,6 +50,7 @@ class Row:
     validation_f1: float | None = None
     cross_validation_f1: float | None = None
     drift_f1: float | None = None
+    selection_f1: float | None = None
     f1_macro: float | None = None
     accuracy: float | None = None
     parameters: int | None = None

@@ -13,38 +13,45 @@ from rich.table import Table
 from rich.text import Text
 
 from tinyloc.report import words
+from tinyloc.study.criteria import Criterion
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, Match, beaten, lines, match, sets_of, tally, winners
+from tinyloc.study.summary import (
+    KB,
+    Line,
+    Match,
+    Spread,
+    beaten,
+    criteria,
+    lines,
+    match,
+    sets_of,
+    tally,
+    winners,
+)
 
 LEGEND = (
     "F1: macro-F1, mean of the seeds, on test. dict: a saved state dict, thousands of bytes. flash, RAM: "
     "measured on the emulated device, stack included, KB of 1,024 bytes. same: every window's answer equals "
     "the reference, byte for byte."
 )
-CROSSED = (
-    " cross: macro-F1 of the cross-validation, by which winners are chosen: each fold of what trains and "
-    "validates, answered by what the other folds trained."
-)
 
 
-DRIFTED = (
-    " drift: macro-F1 on validation as heard by receivers that have drifted, by which winners are chosen."
-)
-
-
-def _cells(line: Line, crossed: bool, drifted: bool) -> tuple[str, ...]:
+def _cells(line: Line, there: Sequence[Criterion]) -> tuple[str, ...]:
     return (
         escape(line.full_name),
-        *([words.percent(line.crossed.mean if line.crossed else None)] if crossed else []),
-        *([words.percent(line.drifted.mean if line.drifted else None)] if drifted else []),
-        words.percent(line.f1.mean if line.f1 else None),
+        *(_mean(line.by(one)) for one in there),
+        _mean(line.f1),
         line.f1.range if line.f1 else "",
-        words.percent(line.accuracy.mean if line.accuracy else None),
+        _mean(line.accuracy),
         "–" if line.state_dict_kb is None else f"{line.state_dict_kb:.1f}",
         _kb(line.flash_bytes),
         _kb(line.ram_bytes),
         "" if line.identical_windows is None else "yes" if line.proven else "NO",
     )
+
+
+def _mean(spread: Spread | None) -> str:
+    return words.percent(spread.mean if spread else None)
 
 
 def _kb(size: int | None) -> str:
@@ -54,13 +61,12 @@ def _kb(size: int | None) -> str:
 def _table(found: Sequence[Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    crossed, drifted = any(line.crossed for line in found), any(line.drifted for line in found)
-    extra = (*["cross %"] * crossed, *["drift %"] * drifted)
-    for name in (*extra, "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
+    there = criteria(found)
+    for name in (*(one.short for one in there), "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
         table.add_column(name, justify="right", no_wrap=True)
     last_model = sum(not line.baseline for line in found) - 1
     for i, line in enumerate(found):
-        table.add_row(*_cells(line, crossed, drifted), end_section=i == last_model)
+        table.add_row(*_cells(line, there), end_section=i == last_model)
     return table
 
 
@@ -83,9 +89,11 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         matches.append(match(label, found))
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
-    crossed = any(row.cross_validation_f1 is not None for row in rows)
-    drifted = any(row.drift_f1 is not None for row in rows)
-    parts.append(Text(LEGEND + CROSSED * crossed + DRIFTED * drifted, style="dim"))
+    used = criteria(lines(rows))
+    said = "".join(f" {one.short.removesuffix(' %')}: {one.meaning}." for one in used)
+    which = "the first of these that a data set has" if used[1:] else "it"
+    chosen = f" Winners are chosen by {which}." if used else ""
+    parts.append(Text(LEGEND + said + chosen, style="dim"))
     return Group(*parts)
 
 

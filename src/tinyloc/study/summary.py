@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tinyloc.report.words import percent
+from tinyloc.study.criteria import CRITERIA, Criterion
 from tinyloc.study.rows import BASELINE, Row
 
 KB = 1024
@@ -50,6 +51,7 @@ class Line:
     validation: Spread | None
     crossed: Spread | None
     drifted: Spread | None
+    selected: Spread | None
     parameters: int | None
     parameters_paper: int | None
     state_dict_kb: float | None
@@ -94,10 +96,14 @@ class Line:
 
     @property
     def judged(self) -> Spread | None:
-        """What it is chosen by: validation under drift where there is one, else cross-validation where there
-        is one, else validation.
-        """
-        return self.drifted or self.crossed or self.validation
+        """What it is chosen by: the first of `CRITERIA` that it has, else validation."""
+        found = (self.by(criterion) for criterion in CRITERIA)
+        return next((spread for spread in found if spread), self.validation)
+
+    def by(self, criterion: Criterion) -> Spread | None:
+        """Its figures by that criterion, None where it has none."""
+        spread: Spread | None = getattr(self, criterion.field)
+        return spread
 
     @property
     def settled(self) -> str:
@@ -169,6 +175,7 @@ def _line(rows: Sequence[Row]) -> Line:
         _spread([row.validation_f1 for row in rows]),
         _spread([row.cross_validation_f1 for row in rows]),
         _spread([row.drift_f1 for row in rows]),
+        _spread([row.selection_f1 for row in rows]),
         _most(row.parameters for row in rows),
         _most(row.parameters_paper for row in rows),
         max(kilobytes, default=None),
@@ -214,8 +221,8 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
 
 @dataclass(frozen=True)
 class Winner:
-    """The model that validation, cross-validation or validation under drift chooses among those whose flash
-    and RAM together fit `budget_kb`.
+    """The model that validation, or the strongest of `CRITERIA`, chooses among those whose flash and RAM
+    together fit `budget_kb`.
 
     `line` is None where nothing fits. `beaten_by`: every baseline with a higher mean on test.
     """
@@ -288,12 +295,17 @@ def _rank(line: Line) -> tuple[float, int, str]:
     return (-judged.mean, line.memory_bytes, line.full_name)
 
 
+def criteria(found: Sequence[Line]) -> tuple[Criterion, ...]:
+    """Those that any of the lines has, the strongest first: that chooses the winners."""
+    return tuple(one for one in CRITERIA if any(line.by(one) for line in found))
+
+
 def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
-    """For each budget who wins: proven on the device, measured, and chosen by validation under drift or by
-    cross-validation where there is one, else on validation.
+    """For each budget who wins: proven on the device, measured, and chosen by the first of `criteria`, else
+    on validation.
     """
     result = []
-    drifted, crossed = any(line.drifted for line in found), any(line.crossed for line in found)
+    deciding = next(iter(criteria(found)), None)
     for budget in sorted(budgets_kb):
         fitting = [
             line
@@ -303,10 +315,8 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
             and line.validation is not None
             and line.memory_bytes is not None
             and line.memory_bytes <= budget * KB
-            and (line.drifted is not None or not drifted)
-            and (drifted or line.crossed is not None or not crossed)
+            and (deciding is None or line.by(deciding) is not None)
         ]
-
         best = min(fitting, key=_rank, default=None)
         better = [
             line

@@ -28,7 +28,7 @@ from tinyloc.errors import ModelFileError, OutputError, UsageError
 from tinyloc.study.rows import FIELDS, SHARES, Row, from_json, kind
 
 FORMAT: Final = "tinyloc study"
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the table and its rows."""
 CELLS: Final = 4
 """Of what decides a cell or a trained model: the names of their files know it."""

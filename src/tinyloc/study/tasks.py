@@ -18,13 +18,14 @@ from tinyloc.quant.lower import Precision
 from tinyloc.study.entries import Model
 from tinyloc.study.rows import BASELINE, Row
 
-Adds = Literal["folds", "drift"]
+Adds = Literal["folds", "drift", "selection"]
 
 
 @dataclass(frozen=True)
 class Cell:
     """One row to be: its digest names its file. `before`: the same row without what this cell adds to it,
-    "folds", a cross-validation, or "drift", validation under drift; None where it adds nothing.
+    "folds", a cross-validation, "drift", validation under drift, or "selection", the recordings that select;
+    None where it adds nothing.
     """
 
     digest: str
@@ -37,7 +38,8 @@ class Cell:
 class Task:
     """Cells that share one training; none at all: the model's teacher alone. `model` is None for the baseline
     called `baseline`. `folds`: the windows of a cross-validation's folds, for cells that want one;
-    `drift` the dB for cells that want validation under drift.
+    `drift` the dB for cells that want validation under drift; `selection` the windows of the recordings that
+    select, for cells that want those.
     """
 
     out: Path
@@ -52,6 +54,7 @@ class Task:
     refit: bool = False
     folds: tuple[Path, ...] = ()
     drift: float = 0.0
+    selection: Path | None = None
 
     @property
     def seed(self) -> int:

@@ -8,11 +8,13 @@ reading wins, and a note says how many were joined. A reading no radio can repor
 
 Who tests: `test_sessions` and `val_sessions`, else the last third of the sessions, else the last 30 % of
 the time. Who validates, unless named: the last quarter of the sessions that remain (one at least), else the
-last quarter of the time that remains; one second is left out at each border in time.
+last quarter of the time that remains; one second is left out at each border in time. `select_sessions` do
+neither: a study chooses its winners by them.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,13 +52,15 @@ OPTIONS = {
     "not_heard": "number that means not heard, besides an empty cell",
     "test_sessions": "sessions that test",
     "val_sessions": "sessions that validate",
+    "select_sessions": "sessions by which a study chooses its winners, and which nothing else reads",
 }
 
 
 def load(path: Path, options: Options) -> Material:
     """Read the file, check it, and divide its sessions. Raises DataError or SplitError in one line."""
     recordings, notes = read(path, options)
-    division = divide(path, recordings, names(options, "test_sessions"), names(options, "val_sessions"))
+    roles = (names(options, f"{role}_sessions") for role in ("test", "val", "select"))
+    division = divide(path, recordings, *roles)
     step, more = _grid(recordings)
     protocol = Protocol(steps=STEPS, hop=HOP, seconds_per_step=step)
     return Material(path.name, division, protocol, "the file's owner's", "own recording", notes=notes + more)
@@ -310,22 +314,30 @@ def _check_enough(table: Table, recordings: Sequence[Recording], room_column: st
 
 
 def divide(
-    path: Path, recordings: Sequence[Recording], test_names: tuple[str, ...], val_names: tuple[str, ...]
+    path: Path,
+    recordings: Sequence[Recording],
+    test_names: tuple[str, ...],
+    val_names: tuple[str, ...],
+    select_names: tuple[str, ...] = (),
 ) -> Division:
     """Give out whole sessions, or the end of the time where there are too few."""
     known = {recording.session: recording for recording in recordings}
-    for name in (*test_names, *val_names):
+    for name in (*test_names, *val_names, *select_names):
         if name not in known:
             raise SplitError(
                 f"{path}: there is no session {name!r}; it has {', '.join(list(known)[:12])}",
                 hint=nearest(name, tuple(known)),
             )
-    both = sorted(set(test_names) & set(val_names))
-    if both:
-        raise SplitError(f"session {both[0]!r} is to test and to validate", hint="Name it once.")
-    rest = [recording for recording in recordings if recording.session not in (*test_names, *val_names)]
+    tasks = (("test", test_names), ("validate", val_names), ("select", select_names))
+    for (one, mine), (other, others) in itertools.combinations(tasks, 2):
+        both = sorted(set(mine) & set(others))
+        if both:
+            raise SplitError(f"session {both[0]!r} is to {one} and to {other}", hint="Name it once.")
+    named = {*test_names, *val_names, *select_names}
+    rest = [recording for recording in recordings if recording.session not in named]
     test = [known[name] for name in test_names]
     validation = [known[name] for name in val_names]
+    selection = [known[name] for name in select_names]
     said = []
     folds: tuple[Fold, ...] = ()
     if not test and len(rest) >= 2:
@@ -345,18 +357,17 @@ def divide(
         early, late = split_time(rest[0], VALIDATION_SHARE, BORDER)
         rest, validation = [early], [late]
         said.append(f"the last {VALIDATION_SHARE:.0%} of the time before that validates")
-    _check_rooms(path, rest, validation, test)
-    roles = (("train", rest), ("validate", validation), ("test", test))
-    listed = "; ".join(f"to {role}: {_count(members)}" for role, members in roles)
+    _check_rooms(path, rest, (("test", test), ("validation", validation), ("selection", selection)))
+    roles = (("train", rest), ("validate", validation), ("select", selection), ("test", test))
+    listed = "; ".join(f"to {role}: {_count(members)}" for role, members in roles if members)
     ends = f" ({', '.join(said)}, with {BORDER:g} s left out at each border)" if said else ""
-    return Division(tuple(rest), tuple(validation), tuple(test), f"Sessions {listed}{ends}.", folds)
+    said_so = f"Sessions {listed}{ends}."
+    return Division(tuple(rest), tuple(validation), tuple(test), said_so, folds, tuple(selection))
 
 
-def _check_rooms(
-    path: Path, train: list[Recording], validation: list[Recording], test: list[Recording]
-) -> None:
+def _check_rooms(path: Path, train: list[Recording], judges: Sequence[tuple[str, list[Recording]]]) -> None:
     seen = set(rooms_of(train))
-    for role, members in (("test", test), ("validation", validation)):
+    for role, members in judges:
         for recording in members:
             strange = sorted(set(rooms_of([recording])) - seen)
             if strange:

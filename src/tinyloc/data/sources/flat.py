@@ -2,17 +2,21 @@
 
 `calibration.csv` was recorded in four runs that survey the flat part by part, so its plain last quarter
 knows two of the four rooms. The last quarter of *each run* validates instead, with one second left out at
-every border. `test_robot.csv`, later the same day, tests. `ts` is in ns; anchors report at 3 Hz.
+every border. `test_robot.csv`, later the same day, tests. `test_walk.csv`, later still, is a person who walks
+a known route (`path_reference.csv`, four times there and back) with no times noted; its rooms are found by
+`data/route.py`, and it selects among trained models. `ts` is in ns; anchors report at 3 Hz.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tinyloc.data.folds import fold_time
 from tinyloc.data.recording import FloatArray, Recording, TextArray
+from tinyloc.data.route import walked
 from tinyloc.data.sources.base import Options, RemoteFile, Source, keep_possible
 from tinyloc.data.splits import Division, Material, Protocol, split_time
 from tinyloc.data.table import read_csv
@@ -21,6 +25,10 @@ from tinyloc.data.windows import find_runs, gap_for
 STEP = 1.0 / 3.0
 VALIDATION_SHARE = 0.25
 BORDER = 1.0
+LEAST_STAY = 1.0
+"""The shortest stay in a room of the walk, s."""
+ROUTE = ("bedroom", *("hall", "bath_kitchen", "hall", "living", "hall", "bedroom") * 4)
+"""The rooms that `path_reference.csv` leads through, there and back, four times."""
 _ANCHORS = tuple(f"rssi_{number}" for number in range(1, 7))
 
 
@@ -33,21 +41,20 @@ def room_at(x: FloatArray, y: FloatArray) -> TextArray:
     return rooms
 
 
-def read(path: Path, session: str) -> tuple[Recording, tuple[str, ...]]:
-    """One file of the flat as a recording, and notes on what was dropped."""
+def read(path: Path, session: str, surveyed: bool = True) -> tuple[Recording, tuple[str, ...]]:
+    """One file of the flat as a recording, and notes on what was dropped. `surveyed`: with positions."""
     table = read_csv(path)
-    x, y = table.numbers("x", "metres"), table.numbers("y", "metres")
     rssi = np.column_stack([table.numbers(name, "dBm") for name in _ANCHORS])
     rssi, notes = keep_possible(rssi, "reading", path.name)
-    time = table.numbers("ts", "nanoseconds") / 1e9
     recording = Recording(
-        time=time,
+        time=table.numbers("ts", "nanoseconds") / 1e9,
         rssi=rssi,
         access_points=tuple(f"anchor_{number}" for number in range(1, 7)),
         session=session,
-        room=room_at(x, y),
-        position=np.column_stack([x, y]),
     )
+    if surveyed:
+        x, y = table.numbers("x", "metres"), table.numbers("y", "metres")
+        recording = replace(recording, room=room_at(x, y), position=np.column_stack([x, y]))
     return recording, notes
 
 
@@ -55,6 +62,7 @@ def load(folder: Path, options: Options) -> Material:
     """Divide the flat's recordings: runs of the calibration train and validate, the later drive tests."""
     calibration, notes = read(folder / "calibration.csv", "calibration")
     test, more = read(folder / "test_robot.csv", "test_robot")
+    walk, dropped = read(folder / "test_walk.csv", "test_walk", surveyed=False)
     runs = [
         calibration.part(start, stop, f"calibration {number}")
         for number, (start, stop) in enumerate(find_runs(calibration.time, gap_for(STEP)), start=1)
@@ -65,11 +73,13 @@ def load(folder: Path, options: Options) -> Material:
         validation,
         (test,),
         "The first three quarters of each of the four calibration runs train, their last quarters validate "
-        "(one second is left out between), and the robot's drive later the same day tests.",
+        "(one second is left out between), and the robot's drive later the same day tests. A person's walk "
+        "after it, its rooms aligned to its known route, selects among the models of a study.",
         fold_time(runs, BORDER),
+        (walked(walk, ROUTE, runs, round(LEAST_STAY / STEP)),),
     )
     protocol = Protocol(steps=20, hop=3, seconds_per_step=STEP)
-    return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more)
+    return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more + dropped)
 
 
 _HOME = "https://zenodo.org/records/5457591"
@@ -83,7 +93,7 @@ SOURCE = Source(
     citation="M. Kolakowski, BLE RSSI data set from a furnished flat, Zenodo 5457591, 2021",
     home=_HOME,
     folder="flat",
-    needs=("calibration.csv", "test_robot.csv"),
+    needs=("calibration.csv", "test_robot.csv", "test_walk.csv"),
     load=load,
     remote=(
         RemoteFile(
@@ -97,6 +107,12 @@ SOURCE = Source(
             f"{_HOME}/files/test_robot.csv?download=1",
             125555,
             "3c49cddf3a090e6ceeef997164f6f183d9c6a2d95c4c5e40f933cc52fa8abd9c",
+        ),
+        RemoteFile(
+            "test_walk.csv",
+            f"{_HOME}/files/test_walk.csv?download=1",
+            94674,
+            "1e492d1e752da13517923f5aac9228fc73367d80bd61ef34b7a2d8dbfb6a0adc",
         ),
     ),
 )

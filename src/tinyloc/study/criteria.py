@@ -1,0 +1,68 @@
+"""What winners are chosen by, the strongest first: what page, Markdown and console call it, and say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tinyloc.data.words import counted
+
+About = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """`field` of a line that has it. `name`: the column's; `short`: on a console. `by`: how winners were
+    chosen. `meaning`: a sentence for a legend. `said`: what the facts of a data set and of the study add.
+    """
+
+    field: str
+    name: str
+    short: str
+    by: str
+    meaning: str
+    said: Callable[[About, About], str]
+
+
+def _selection(facts: About, _: About) -> str:
+    return f"{counted(facts['selection'], 'window')} of other recordings select, and that decides."
+
+
+def _drift(facts: About, _: About) -> str:
+    off = f"{facts['validation_drift']:g} dB"
+    return f"Validation is also heard with receivers that are off by {off}, and that decides."
+
+
+def _folds(facts: About, about: About) -> str:
+    return f"{facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
+
+
+CRITERIA: Final = (
+    Criterion(
+        "selected",
+        "selection",
+        "select %",
+        "by recordings that select",
+        "macro-F1 on recordings that nothing but the choice of winners reads",
+        _selection,
+    ),
+    Criterion(
+        "drifted",
+        "under drift",
+        "drift %",
+        "by validation under drift",
+        "macro-F1 on validation as heard by receivers that have drifted, each off by a draw of so many dB",
+        _drift,
+    ),
+    Criterion(
+        "crossed",
+        "cross-validation",
+        "cross %",
+        "by cross-validation",
+        "macro-F1 of the cross-validation: each fold of what trains and validates, answered by the integer "
+        "model that the other folds trained",
+        _folds,
+    ),
+)
+"""The first of them that any line of a data set has chooses its winners; without any, validation does."""

@@ -1,0 +1,125 @@
+"""Recordings that select: they choose a study's winners, and nothing else reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from study_grids import ONE, TRAIN, write
+
+from tinyloc.data import load_material, load_windows
+from tinyloc.data.folds import build_selection
+from tinyloc.data.splits import Material
+from tinyloc.data.windows import merged
+from tinyloc.learn.refit import refit
+from tinyloc.learn.train import train
+from tinyloc.metrics import macro_f1
+from tinyloc.pipeline.integers import integers
+from tinyloc.quant.reference import Reference
+from tinyloc.study import engine, markdown, page, run_study, show
+from tinyloc.study.grid import read_grid
+from tinyloc.study.rows import Row
+from tinyloc.study.summary import lines, winners
+
+MODELS = """
+[[models]]
+family = "mamba"
+size = "H4L1"
+compressions = ["float", "integer"]
+
+[[models]]
+family = "forest"
+size = "3x4"
+variant = "settled"
+decision = "filter"
+compressions = ["integer"]
+"""
+GRID = f"{ONE}{TRAIN}{MODELS}"
+HOUSE = {"minutes": 11, "rooms": 4, "access_points": 4}
+
+
+def selecting(name: str, **options: object) -> Material:
+    """The house; what another house of the same rooms hears selects."""
+    material = load_material(name, **options)
+    other = load_material("house", **HOUSE, house_seed=7).division.test
+    division = dataclasses.replace(material.division, selection=other)
+    return dataclasses.replace(material, division=division)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
+    folder = tmp_path_factory.mktemp("selection")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "load_material", selecting)
+        return run_study(write(folder, GRID), folder / "out", jobs=1)
+
+
+def test_it_is_the_answers_of_the_model_that_test_judges(whole: list[Row]) -> None:
+    selection = build_selection(selecting("house", **HOUSE))
+    assert selection is not None
+    sets, options = load_windows("house", **HOUSE), read_grid(GRID, "").models[0].options(0)
+    chosen = train(sets, dataclasses.replace(options, refit=False))
+    final = refit(sets, options, chosen) if options.refit else chosen
+    _, graph = integers(final, merged(sets) if options.refit else sets, "int16", 8)
+    windows = selection.validation
+    answers = Reference(graph).run(windows.rssi)[:, -1].argmax(axis=1)
+    row = next(one for one in whole if (one.family, one.compression) == ("mamba", "integer"))
+    assert row.selection_f1 == macro_f1(windows.room, answers)
+    assert row.selection_f1 not in (row.validation_f1, row.f1_macro)
+
+
+def test_what_runs_on_the_device_has_it_and_all_else_is_as_without(whole: list[Row], tmp_path: Path) -> None:
+    for row in whole:
+        assert not row.error
+        assert (row.selection_f1 is not None) == (row.compression == "integer")
+    without = [dataclasses.replace(row, selection_f1=None) for row in whole]
+    assert run_study(write(tmp_path, GRID), tmp_path / "out", jobs=1) == without
+
+
+def row_of(size: str, selection: float | None, drift: float | None = None) -> Row:
+    return Row(
+        "tiny", "mamba", size, "", "integer", 0, validation_f1=0.9, cross_validation_f1=0.9,
+        drift_f1=drift, selection_f1=selection, f1_macro=0.5, accuracy=0.5, windows=9, identical_windows=9,
+        flash_bytes=4_000, ram_bytes=500, board="stm32l4", tier="pip",
+    )  # fmt: skip
+
+
+def test_winners_are_chosen_by_it_before_all_else() -> None:
+    def won(*rows: Row) -> str:
+        (winner,) = winners(lines(rows), [64])
+        return winner.line.size if winner.line else ""
+
+    assert won(row_of("H2L1", 0.7), row_of("H4L1", 0.8)) == "H4L1"
+    assert won(row_of("H2L1", 0.7, 0.9), row_of("H4L1", 0.8, 0.6)) == "H4L1"
+    assert won(row_of("H2L1", 0.7), row_of("H4L1", None, 0.9)) == "H2L1", "what has none cannot be compared"
+    assert won(row_of("H2L1", None, 0.7), row_of("H4L1", None, 0.8)) == "H4L1"
+
+
+def test_page_document_and_console_say_how_it_was_chosen(
+    whole: list[Row], capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"sets": [{"label": "tiny", "name": "house", "description": "A house.", "simulated": True,
+                       "licence": "none", "rooms": 4, "access_points": 4, "windows": [3, 2, 1],
+                       "folds": 0, "selection": 12}],
+             "budgets_kb": [32], "seeds": [0], "cross_validation": 0, "board": "stm32l4", "tier": "pip",
+             "precision": "int16"}  # fmt: skip
+    line = winners(lines(whole), [32])[0].line
+    assert line is not None
+    html, text = page.render(whole, about), markdown.render(whole, about)
+    for said in (
+        "chosen by recordings that select",
+        f"<td>{line.selected}</td>",
+        "12 windows of other recordings",
+    ):
+        assert said in html
+    for said in ("| selection |", f"selection {line.selected}", "12 windows of other recordings select"):
+        assert said in text
+    show(whole, about)
+    console = capsys.readouterr().out
+    assert "select %" in console
+    assert "Winners are chosen by it" in " ".join(console.split())
+    plain = [dataclasses.replace(row, selection_f1=None) for row in whole]
+    about["sets"] = []
+    assert "select" not in markdown.render(plain, about)
+    assert "recordings that select" not in page.render(plain, about)

@@ -3,9 +3,9 @@
 `calibration.csv` was recorded in four runs that survey the flat part by part, so its plain last quarter
 knows two of the four rooms. The last quarter of *each run* validates instead, with one second left out at
 every border. `test_robot.csv`, later the same day, tests. `test_walk.csv`, later still, is a person who walks
-the line of `path_reference.csv` four times there and back, as the readings show, with no times noted; its rooms
-are found by `data/route.py`, and it selects among trained models where it is here. `ts` is in ns; anchors
-report at 3 Hz.
+the line of `path_reference.csv` four times there and back, as the readings show, with no times noted; its
+rooms are found by `data/route.py`, and it selects among trained models where it is here. `ts` is in ns;
+anchors report at 3 Hz.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def load(folder: Path, options: Options) -> Material:
         walk, dropped = walk_of(folder, runs)
         selection, more = (walk,), more + dropped
     else:
-        more += (
-            f"{' and '.join(WALK)} are not both here: no recording selects among the models of a study.",
-        )
+        more += (f"{' and '.join(WALK)} are not both here: no recording selects a study's winners.",)
     division = Division(
         train,
         validation,

@@ -16,7 +16,7 @@ from tinyloc.data import load_material, load_windows
 from tinyloc.data.folds import build_selection
 from tinyloc.data.recording import Recording
 from tinyloc.data.route import SPREAD_DB, align, log_density, walked
-from tinyloc.data.sources.flat import ROUTE
+from tinyloc.data.sources.flat import LAPS, route
 from tinyloc.errors import DataError
 
 
@@ -81,13 +81,52 @@ def test_a_route_that_cannot_be() -> None:
         walked(walk, ["a", "c"], [known])
     with pytest.raises(DataError, match="'walk': 4 samples are too few for 3 stays of 2"):
         walked(walk, ["a", "b", "a"], [known], 2)
+    with pytest.raises(DataError, match="'walk': a route needs a room"):
+        walked(walk, [], [known])
+    with pytest.raises(DataError, match="'walk': a stay needs a sample"):
+        walked(walk, ["a", "b"], [known], 0)
+    with pytest.raises(DataError, match="'walk' has other access points than 'known'"):
+        walked(walk, ["a", "b"], [dataclasses.replace(known, access_points=("other",))])
+    for nothing in ([], [dataclasses.replace(known, room=None)]):
+        with pytest.raises(DataError, match="'walk' walks through 'a', which no known recording enters"):
+            walked(walk, ["a", "b"], nothing)
+
+
+def test_the_route_of_the_flat_leads_through_its_doors(data_dir: Path) -> None:
+    there = route(data_dir / "flat" / "path_reference.csv")
+    assert there == ("bedroom", "hall", "bath_kitchen", "hall", "living")
+    (walk,) = load_material("flat", data_dir=data_dir).division.selection
+    assert walk.room is not None
+    stays = [name for name, _ in itertools.groupby(walk.room.tolist())]
+    assert stays == ["bedroom", *[*there[1:], *there[::-1][1:]] * LAPS]
+
+
+def test_a_drive_whose_truth_is_known_is_found_by_its_route(data_dir: Path) -> None:
+    division = load_material("flat", data_dir=data_dir).division
+    (drive,) = division.test
+    assert drive.room is not None
+    stays = [name for name, _ in itertools.groupby(drive.room.tolist())]
+    blind = dataclasses.replace(drive, room=None, position=None)
+    found = walked(blind, stays, (*division.train, *division.validation))
+    assert (found.room == drive.room).mean() > 0.95
+    swapped = {"bedroom": "living", "living": "bedroom"}
+    other = [swapped.get(name, name) for name in stays]
+    wrong = walked(blind, other, (*division.train, *division.validation))
+    assert (wrong.room == drive.room).mean() < 0.7, "another route is not found there"
+
+
+def test_without_the_walk_the_flat_is_as_before(data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for name in ("calibration.csv", "test_robot.csv", "test_walk.csv"):
+        (tmp_path / "flat" / name).symlink_to(data_dir / "flat" / name)
+    material = load_material("flat", data_dir=tmp_path)
+    assert not material.division.selection
+    assert "path_reference.csv are not both here: no recording selects" in material.notes[-1]
+    assert load_windows("flat", data_dir=tmp_path).digest == load_windows("flat", data_dir=data_dir).digest
 
 
 def test_the_walk_of_the_flat_selects_and_does_nothing_else(data_dir: Path) -> None:
     material = load_material("flat", data_dir=data_dir)
-    (walk,) = material.division.selection
-    assert walk.room is not None
-    assert [name for name, _ in itertools.groupby(walk.room.tolist())] == list(ROUTE)
     sets, selection = load_windows("flat", data_dir=data_dir), build_selection(material)
     assert selection is not None
     assert not len(selection.test)

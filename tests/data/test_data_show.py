@@ -46,6 +46,20 @@ def test_sources_that_are_here(data_dir: Path) -> None:
         assert source.simulated or not source.here or source.where is not None
 
 
+def test_sessions_that_select_have_a_role_of_their_own(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "a.csv", rows(800, sessions=4)))
+    facts, _ = describe_recordings(path, steps=5, select_sessions="s2")
+    assert [(one.name, one.role) for one in facts.sessions] == [
+        ("s1", "train"), ("s3", "validation"), ("s2", "selection"), ("s4", "test")
+    ]  # fmt: skip
+    assert all(set(share) == {"train", "validation", "selection", "test"} for share in facts.rooms.values())
+    assert facts.rows == 800
+    assert "selection, min" in " ".join(text_of(render_recordings(facts)).split())
+    plain, _ = describe_recordings(path, steps=5)
+    assert all(set(share) == {"train", "validation", "test"} for share in plain.rooms.values())
+    assert "selection" not in text_of(render_recordings(plain))
+
+
 def test_facts_about_an_own_file(tmp_path: Path) -> None:
     table = rows(300, sessions=1)
     for row in table[101:]:

@@ -9,6 +9,7 @@ from learn_windows import Interrupt, make_sets
 
 from tinyloc.errors import ModelFileError, TrainingError, UsageError
 from tinyloc.learn import options as options_of_training
+from tinyloc.learn import state as saved
 from tinyloc.learn import train as training
 from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import Augmentation, TrainOptions
@@ -112,6 +113,28 @@ def test_a_state_from_before_other_ways_were_tried_is_refused(tmp_path, monkeypa
     )
     with pytest.raises(TrainingError, match="other data or options"):
         train(SETS, left_open, resume_from=state)
+
+
+def test_a_state_knows_what_is_tried_on_the_access_points_that_are_read(monkeypatch):
+    """Of all access points the windows are sparse, and one way is tried; of those that are read, several."""
+    silent = np.full((*SETS.train.rssi.shape[:2], 60), -128, np.int8)
+    silent[::10] = -90
+    names = tuple(f"far {number}" for number in range(60))
+
+    def with_far(windows):
+        rssi = np.concatenate([windows.rssi, silent[: len(windows)]], axis=2)
+        return dataclasses.replace(windows, rssi=rssi, access_points=(*windows.access_points, *names))
+
+    train_set, validation = with_far(SETS.train), with_far(SETS.validation)
+    sets = dataclasses.replace(SETS, train=train_set, validation=validation, test=validation)
+    left_open = dataclasses.replace(SHORT, augmentation=None, least_heard=0.3)
+    assert len(options_of_training.candidates(left_open, sets.train)) == 1
+    before = saved.fingerprint(sets, left_open), saved.fingerprint(sets, SHORT)
+    monkeypatch.setattr(
+        options_of_training, "MAMBA_AUGMENTATIONS", (Augmentation(), Augmentation(jitter=0.1))
+    )
+    assert saved.fingerprint(sets, left_open) != before[0]
+    assert saved.fingerprint(sets, SHORT) == before[1], "nothing is left open there"
 
 
 def test_other_options_or_a_damaged_state_are_refused(tmp_path):

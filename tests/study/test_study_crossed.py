@@ -269,7 +269,9 @@ def test_page_and_document_say_how_it_was_chosen(
     show(rows, about)
     console = capsys.readouterr().out
     assert "cross %" in console
-    assert "Winners are chosen by it." in " ".join(console.split())
+    assert "The first of these that a data set has chooses its winners, else validation." in " ".join(
+        console.split()
+    )
     assert f"cross-validation {line.crossed}" in text
     assert "| cross-validation |" in text
     plain = [dataclasses.replace(row, cross_validation_f1=None) for row in rows]

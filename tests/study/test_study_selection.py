@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from study_grids import ONE, TRAIN, write
 
@@ -16,7 +17,9 @@ from tinyloc.learn.refit import refit
 from tinyloc.learn.train import train
 from tinyloc.metrics import macro_f1
 from tinyloc.pipeline.integers import integers
+from tinyloc.quant import decision
 from tinyloc.quant.reference import Reference
+from tinyloc.quant.replay import replay
 from tinyloc.study import engine, markdown, page, run_study, show
 from tinyloc.study.grid import read_grid
 from tinyloc.study.rows import Row
@@ -55,17 +58,25 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
         return run_study(write(folder, GRID), folder / "out", jobs=1)
 
 
-def test_it_is_the_answers_of_the_model_that_test_judges(whole: list[Row]) -> None:
+@pytest.mark.parametrize(("number", "which"), [(0, "mamba  integer"), (1, "forest settled integer")])
+def test_it_is_the_answers_of_the_model_that_test_judges(whole: list[Row], number: int, which: str) -> None:
+    """Behind the decision layer that validation chose for the model that has not learned from it."""
     selection = build_selection(selecting("house", **HOUSE))
     assert selection is not None
-    sets, options = load_windows("house", **HOUSE), read_grid(GRID, "").models[0].options(0)
+    model, sets = read_grid(GRID, "").models[number], load_windows("house", **HOUSE)
+    options = model.options(0)
+    assert options.refit
     chosen = train(sets, dataclasses.replace(options, refit=False))
-    final = refit(sets, options, chosen) if options.refit else chosen
-    _, graph = integers(final, merged(sets) if options.refit else sets, "int16", 8)
-    windows = selection.validation
-    answers = Reference(graph).run(windows.rssi)[:, -1].argmax(axis=1)
-    row = next(one for one in whole if (one.family, one.compression) == ("mamba", "integer"))
-    assert row.selection_f1 == macro_f1(windows.room, answers)
+    _, judged = integers(chosen, sets, "int16", 8)
+    _, final = integers(refit(sets, options, chosen), merged(sets), "int16", 8)
+    windows, choice = selection.validation, decision.choose(judged, sets, model.decision)
+    assert (choice is not None) == (model.decision == "filter")
+    graph = final if choice is None else choice.behind(final)
+    settled = decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1]
+    if choice is None:
+        assert np.array_equal(settled, Reference(graph).run(windows.rssi)[:, -1].argmax(axis=1))
+    row = next(one for one in whole if f"{one.family} {one.variant} {one.compression}" == which)
+    assert row.selection_f1 == macro_f1(windows.room, settled)
     assert row.selection_f1 not in (row.validation_f1, row.f1_macro)
 
 
@@ -118,8 +129,20 @@ def test_page_document_and_console_say_how_it_was_chosen(
     show(whole, about)
     console = capsys.readouterr().out
     assert "select %" in console
-    assert "Winners are chosen by it" in " ".join(console.split())
+    assert "The first of these that a data set has chooses its winners" in " ".join(console.split())
     plain = [dataclasses.replace(row, selection_f1=None) for row in whole]
     about["sets"] = []
     assert "select" not in markdown.render(plain, about)
     assert "recordings that select" not in page.render(plain, about)
+
+
+def test_sets_with_other_rooms_and_other_criteria_share_a_console(capsys: pytest.CaptureFixture[str]) -> None:
+    one = dataclasses.replace(row_of("H2L1", 0.7), f1_rooms=(0.5,) * 4)
+    other = dataclasses.replace(row_of("H2L1", None, 0.6), set="elsewhere", f1_rooms=(0.5,) * 5)
+    show([one, other], {"sets": [], "budgets_kb": [32]})
+    console = " ".join(capsys.readouterr().out.split())
+    for said in ("select: macro-F1 on recordings", "drift: macro-F1 on validation", "cross: macro-F1"):
+        assert said in console
+    first, second = console.split("elsewhere", 1)
+    assert "drift %" not in first
+    assert "select %" not in second

@@ -50,7 +50,7 @@ def _known_options() -> str:
         names = families.setdefault(source.name.split(":")[0], [])
         names.extend(name for name in source.options if name not in names)
     each = [f"{family} has {', '.join(names)}" for family, names in families.items() if names]
-    return "; ".join([*each, f"all have {', '.join(PROTOCOL_OPTIONS)}"])
+    return "; ".join([*each, "a file has select_sessions", f"all have {', '.join(PROTOCOL_OPTIONS)}"])
 
 
 @data_app.callback()

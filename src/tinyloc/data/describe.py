@@ -59,7 +59,7 @@ def describe_sources(data_dir: Path | None = None) -> list[SourceStatus]:
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """One session: `role` train, validation or test; `rate` samples/s (0 for a single one); gaps in s."""
+    """One session: `role` train, validation, selection or test; `rate` samples/s (0 for one); gaps in s."""
 
     name: str
     role: str

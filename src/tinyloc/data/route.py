@@ -21,7 +21,7 @@ from tinyloc.errors import DataError
 SPREAD_DB: Final = 6.0
 """Width of the kernel, dB: how far a reading strays where nothing has moved."""
 SILENT_DBM: Final = -100.0
-"""What an access point counts as where known recordings do not hear it, dBm: weaker than it ever is heard."""
+"""What an access point counts as where known recordings do not hear it, dBm: weaker than nearly all heard."""
 
 
 def walked(
@@ -29,10 +29,20 @@ def walked(
 ) -> Recording:
     """`recording` with its rooms, entered in the order of `route`, each for `least_samples` or more.
 
-    `known`: recordings of the same access points with rooms. Raises DataError where they do not know a room
-    of the route, or the recording is too short for it.
+    `known`: recordings of the same access points with rooms. Raises DataError where they have others or do
+    not know a room of the route, or the recording is too short for it.
     """
-    rooms = np.concatenate([one.room for one in known if one.room is not None])
+    if not route:
+        raise DataError(
+            f"session {recording.session!r}: a route needs a room", hint="Name its rooms in order."
+        )
+    for one in known:
+        if one.access_points != recording.access_points:
+            raise DataError(
+                f"session {recording.session!r} has other access points than {one.session!r}",
+                hint="Give all of them the same columns in the same order.",
+            )
+    rooms = np.array([name for one in known if one.room is not None for name in one.room.tolist()])
     missing = [name for name in route if name not in rooms]
     if missing:
         raise DataError(
@@ -51,7 +61,8 @@ def walked(
 
 def log_density(rssi: FloatArray, known: FloatArray) -> FloatArray:
     """Logarithm of a Gaussian kernel density of `known` [N, P] dBm at `rssi` [T, P] dBm: [T], but for a
-    constant of each row. NaN: not heard. An access point that a row does not hear says nothing there.
+    constant of each row. NaN: not heard. An access point that a row does not hear says nothing there. Takes
+    memory for T times N times P numbers.
     """
     known = np.where(np.isnan(known), SILENT_DBM, known)
     far = (np.nan_to_num(rssi)[:, None] - known[None]) / SPREAD_DB
@@ -64,8 +75,10 @@ def log_density(rssi: FloatArray, known: FloatArray) -> FloatArray:
 def align(scores: FloatArray, route: Sequence[int], least: int = 1) -> npt.NDArray[np.int64]:
     """Which stage of `route` each row of `scores` [T, K] belongs to [T]: stages in their order, each of
     `least` rows or more, with the largest sum of ``scores[t, route[stage]]``. Raises ValueError where there
-    are too few rows.
+    are too few rows, or `least` is below 1.
     """
+    if least < 1:
+        raise ValueError("a stay needs a sample")
     states = np.repeat(np.asarray(route), least)
     if len(scores) < len(states):
         raise ValueError(f"{len(scores)} samples are too few for {len(route)} stays of {least}")

@@ -46,11 +46,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Division:
-    """The recordings of the three sets, and one plain sentence on how they were chosen.
+    """The recordings of the three sets, what selects, and one plain sentence on how they were chosen.
 
     `folds`: the rounds of a cross-validation on what trains and validates; empty where those are whole
-    sessions, each of which then validates in turn (`folds.py`). `selection`: recordings by which trained
-    models may be chosen from (a study's winners), and which nothing else ever reads.
+    sessions, each of which then validates in turn (`folds.py`). `selection`: recordings by which a study
+    chooses its winners; no training reads them.
     """
 
     train: tuple[Recording, ...]

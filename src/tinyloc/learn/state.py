@@ -20,7 +20,7 @@ import safetensors.numpy
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import ModelFileError, TrainingError
 from tinyloc.files import write_bytes
-from tinyloc.learn.options import TrainOptions, candidates, record
+from tinyloc.learn.options import TrainOptions, candidates, read, record
 from tinyloc.models.config import is_network
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -58,8 +58,10 @@ def fingerprint(
     validation windows, a teacher's targets.
     """
     digest = hashlib.sha256(json.dumps(record(options), sort_keys=True).encode())
-    networks = [own for own in options.member_options() or (options,) if is_network(own.family)]
-    digest.update(repr([candidates(own, sets.train) for own in networks]).encode())
+    for own in options.member_options() or (options,):
+        if is_network(own.family) and (own.augmentation is None or own.scaling == "auto"):
+            tried = candidates(own, sets.train.only(read(own, sets.train)))
+            digest.update(repr(tried).encode())
     for windows in (sets.train, sets.validation):
         digest.update(windows.rssi.tobytes())
         digest.update(windows.rooms_at.tobytes())

@@ -94,9 +94,8 @@ def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
     if row.error:
         return row
     try:
-        return {"folds": shared.crossed, "drift": shared.drifted, "selection": shared.selected}[cell.adds](
-            row
-        )
+        add = {"folds": shared.crossed, "drift": shared.drifted, "selection": shared.selected}[cell.adds]
+        return add(row)
     except _NO_FIGURES as error:
         return dataclasses.replace(row, error=f"{_ADDED[cell.adds]}: {error}")
 
@@ -136,10 +135,19 @@ class _Shared:
         )
         if not compression.on_device:
             return self.in_torch(row, pair, compression.form)
-        judged = self.graph(pair.judged, self.sets, compression)
+        judged = self.judged(compression)
+        return self.on_device(row, judged, self.final(compression, judged))
+
+    def judged(self, compression: Compression) -> Graph:
+        """The integer model that validation judges."""
+        return self.graph(self.models.pair(compression.source).judged, self.sets, compression)
+
+    def final(self, compression: Compression, judged: Graph) -> Graph:
+        """The integer model that test judges: `judged`, unless the model is refitted."""
+        pair = self.models.pair(compression.source)
         if pair.final is pair.judged:
-            return self.on_device(row, judged, judged)
-        return self.on_device(row, judged, self.graph(pair.final, merged(self.sets), compression))
+            return judged
+        return self.graph(pair.final, merged(self.sets), compression)
 
     def crossed(self, row: Row) -> Row:
         """The row with its cross-validation: macro-F1 over the windows that validate in the folds, all folds
@@ -150,9 +158,7 @@ class _Shared:
         """
         compression, sets, choice = COMPRESSIONS[row.compression], self.sets, None
         if self.model.decision != "none":
-            choice = self.settled(self.graph(self.models.pair(compression.source).judged, sets, compression))[
-                0
-            ]
+            choice, _, _ = self.settled(self.judged(compression))
         rooms, answers = [], []
         for path in self.task.folds:
             fold = _sets(path)
@@ -167,27 +173,24 @@ class _Shared:
 
     def drifted(self, row: Row) -> Row:
         """The row with macro-F1 on validation windows under drift, of the model that validation judges."""
-        graph, _ = self.graphs(COMPRESSIONS[row.compression])
+        chosen = self.judged(COMPRESSIONS[row.compression])
+        choice, _, _ = self.settled(chosen)
+        graph = chosen if choice is None else choice.behind(chosen)
         windows = drifted(self.sets.only(graph.access_points).validation, self.task.drift)
         return dataclasses.replace(row, drift_f1=_f1(graph, windows))
 
     def selected(self, row: Row) -> Row:
-        """The row with macro-F1 on the recordings that select, of the model that test judges too."""
-        _, graph = self.graphs(COMPRESSIONS[row.compression])
+        """The row with macro-F1 on the recordings that select, of the model that test judges too, behind the
+        decision layer that validation chose.
+        """
+        compression = COMPRESSIONS[row.compression]
+        judged = self.judged(compression)
+        choice, _, _ = self.settled(judged)
+        final = self.final(compression, judged)
+        graph = final if choice is None else choice.behind(final)
         assert self.task.selection is not None
         windows = _sets(self.task.selection).only(graph.access_points).validation
         return dataclasses.replace(row, selection_f1=_f1(graph, windows))
-
-    def graphs(self, compression: Compression) -> tuple[Graph, Graph]:
-        """The integer model that validation judges and the one that test judges, the same unless it is
-        refitted, each behind the decision layer that validation chose.
-        """
-        pair = self.models.pair(compression.source)
-        judged = final = self.graph(pair.judged, self.sets, compression)
-        if pair.final is not pair.judged:
-            final = self.graph(pair.final, merged(self.sets), compression)
-        choice, _, _ = self.settled(judged)
-        return (judged, final) if choice is None else (choice.behind(judged), choice.behind(final))
 
     def baseline(self, row: Row) -> Row:
         """A baseline's figures."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,16 +26,15 @@ class Criterion:
 
 
 def _selection(facts: About, _: About) -> str:
-    return f"{counted(facts['selection'], 'window')} of other recordings select, and that decides."
+    return f"{counted(facts['selection'], 'window')} of other recordings select"
 
 
 def _drift(facts: About, _: About) -> str:
-    off = f"{facts['validation_drift']:g} dB"
-    return f"Validation is also heard with receivers that are off by {off}, and that decides."
+    return f"validation is also heard with receivers that are off by {facts['validation_drift']:g} dB"
 
 
 def _folds(facts: About, about: About) -> str:
-    return f"{facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})."
+    return f"{facts['folds']} folds cross-validate ({counted(about['cross_validation'], 'seed')})"
 
 
 CRITERIA: Final = (
@@ -66,3 +65,14 @@ CRITERIA: Final = (
     ),
 )
 """The first of them that any line of a data set has chooses its winners; without any, validation does."""
+
+
+def said(there: Sequence[Criterion], facts: About, about: About) -> str:
+    """What judges the models of a data set beside validation, and that the first of it decides: a sentence
+    with a space before it, or nothing.
+    """
+    if not there:
+        return ""
+    parts = [one.said(facts, about) for one in there]
+    text = "; ".join([f"{parts[0]}, and that decides", *parts[1:]])
+    return f" {text[0].upper()}{text[1:]}."

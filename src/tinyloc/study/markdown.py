@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tinyloc.errors import TinylocError
-from tinyloc.study.criteria import Criterion
+from tinyloc.study.criteria import Criterion, said
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import KB, Line, Spread, beaten, criteria, lines, match, sets_of, tally, winners
 from tinyloc.study.table import load_rows
@@ -41,7 +41,7 @@ def _set(label: str, rows: Sequence[Row], about: dict[str, Any]) -> str:
         text.append(
             f"{facts['description']} {facts['access_points']} access points, {facts['rooms']} rooms; "
             f"{train:,} windows train, {validation:,} validate, {test:,} test; {len(about['seeds'])} seeds."
-            + "".join(f" {one.said(facts, about)}" for one in there)
+            + said(there, facts, about)
             + (" **Simulated**: a test bed, no evidence about homes." if facts["simulated"] else "")
         )
         text.append("")

@@ -13,7 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from tinyloc import files
 from tinyloc.judge.budget import kilobytes
 from tinyloc.report import words
-from tinyloc.study.criteria import CRITERIA, Criterion
+from tinyloc.study.criteria import CRITERIA, Criterion, said
 from tinyloc.study.paper import Beside, beside
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import (
@@ -282,6 +282,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             parts=parts,
             about=about,
             headline=headline(parts),
+            said=said,
             criteria=[one for one in CRITERIA if any(one in part.criteria for part in parts)],
             judged=" or ".join(dict.fromkeys(one.judged for one in parts)),
             tally=tally([one.match for one in parts]),

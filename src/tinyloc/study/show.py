@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tinyloc.report import words
-from tinyloc.study.criteria import Criterion
+from tinyloc.study.criteria import CRITERIA, Criterion
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import (
     KB,
@@ -74,12 +74,14 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
     """The study as something rich can print."""
     parts: list[RenderableType] = []
     matches: list[Match] = []
+    used: set[Criterion] = set()
     for label in sets_of(rows):
         mine = [row for row in rows if row.set == label]
         found = lines(mine)
         mark = " (simulated: a test bed, no measurement)" if mine[0].simulated else ""
         parts.append(Text(f"{label}{mark}", style="bold"))
         parts.append(Padding(_table(found), (1, 0, 1, 0)))
+        used.update(criteria(found))
         won = winners(found, about["budgets_kb"])
         parts += [Text(winner.sentence()) for winner in won]
         parts += [Text(text, style="yellow") for text in beaten(won)]
@@ -89,10 +91,8 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         matches.append(match(label, found))
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
-    used = criteria(lines(rows))
-    said = "".join(f" {one.short.removesuffix(' %')}: {one.meaning}." for one in used)
-    which = "the first of these that a data set has" if used[1:] else "it"
-    chosen = f" Winners are chosen by {which}." if used else ""
+    said = "".join(f" {one.short.removesuffix(' %')}: {one.meaning}." for one in CRITERIA if one in used)
+    chosen = " The first of these that a data set has chooses its winners, else validation." if said else ""
     parts.append(Text(LEGEND + said + chosen, style="dim"))
     return Group(*parts)
 

@@ -52,7 +52,7 @@ OPTIONS = {
     "not_heard": "number that means not heard, besides an empty cell",
     "test_sessions": "sessions that test",
     "val_sessions": "sessions that validate",
-    "select_sessions": "sessions by which a study chooses its winners, and which nothing else reads",
+    "select_sessions": "sessions by which a study chooses its winners; no training reads them",
 }
 
 
@@ -74,7 +74,7 @@ def names(options: Options, name: str) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, Sequence):
         raise UsageError(f"{flag(name, value)} is not a list of names")
-    return tuple(str(part).strip() for part in parts if str(part).strip())
+    return tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
 
 
 def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str, ...]]:
@@ -348,7 +348,9 @@ def divide(
         rest, test = [*rest[:-1], early], [late]
         said.append(f"the last {TEST_SHARE:.0%} of the time tests")
     if not rest:
-        raise SplitError("no session is left to train", hint="Name fewer sessions for test and validation.")
+        raise SplitError(
+            "no session is left to train", hint="Name fewer sessions to test, validate and select."
+        )
     if not validation and len(rest) >= 2:
         count = max(1, round(len(rest) * VALIDATION_SHARE))
         rest, validation = rest[:-count], rest[-count:]
@@ -374,8 +376,7 @@ def _check_rooms(path: Path, train: list[Recording], judges: Sequence[tuple[str,
                 raise SplitError(
                     f"{path}: {role} session {recording.session!r} enters room {strange[0]!r}, which is "
                     f"never seen in training (it knows {', '.join(sorted(seen)[:8]) or 'none'})",
-                    hint="Let a session with that room train: name others with --test-sessions and "
-                    "--val-sessions.",
+                    hint="Let a session with that room train: name others to test, validate or select.",
                 )
 
 

@@ -109,10 +109,6 @@ def test_a_drive_whose_truth_is_known_is_found_by_its_route(data_dir: Path) -> N
     blind = dataclasses.replace(drive, room=None, position=None)
     found = walked(blind, stays, (*division.train, *division.validation))
     assert (found.room == drive.room).mean() > 0.95
-    swapped = {"bedroom": "living", "living": "bedroom"}
-    other = [swapped.get(name, name) for name in stays]
-    wrong = walked(blind, other, (*division.train, *division.validation))
-    assert (wrong.room == drive.room).mean() < 0.7, "another route is not found there"
 
 
 def test_without_the_walk_the_flat_is_as_before(data_dir: Path, tmp_path: Path) -> None:

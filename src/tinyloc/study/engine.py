@@ -88,10 +88,10 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
         folds: tuple[Path, ...] = ()
         if grid.cross_validation and any(map(_on_device, models)):
             folds = tuple(_left(folder, fold) for fold in _folds(grid, material))
-        selecting = build_selection(material)
-        selection = None if selecting is None else _left(folder, selecting)
         for model in models:
             _possible(grid, model, sets)
+        selecting = build_selection(material)
+        selection = None if selecting is None else _left(folder, selecting)
         for seed in grid.seeds:
             crossed = folds if seed in grid.seeds[: grid.cross_validation] else ()
             tasks += [

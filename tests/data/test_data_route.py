@@ -117,7 +117,8 @@ def test_without_the_walk_the_flat_is_as_before(data_dir: Path, tmp_path: Path) 
         (tmp_path / "flat" / name).symlink_to(data_dir / "flat" / name)
     material = load_material("flat", data_dir=tmp_path)
     assert not material.division.selection
-    assert "path_reference.csv are not both here: no recording selects" in material.notes[-1]
+    assert material.notes[-1].startswith("path_reference.csv not here (https://")
+    assert "no recording selects a study's winners" in material.notes[-1]
     assert load_windows("flat", data_dir=tmp_path).digest == load_windows("flat", data_dir=data_dir).digest
 
 

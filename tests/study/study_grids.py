@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 SETS = """
 sets = [{name = "house", label = "tiny", minutes = 11, rooms = 4, access_points = 4}]
@@ -26,6 +27,9 @@ baselines = []
 """
 """How a grid of one seed without baselines begins."""
 
+HOUSE = {"minutes": 11, "rooms": 4, "access_points": 4}
+"""The house of these grids, as options of its source."""
+
 TINY = f"""{SETS}
 seeds = 2
 budgets = [2, 32]
@@ -44,11 +48,24 @@ size = "H4"
 PROGRAM = """
 import sys
 from pathlib import Path
+from typing import Any
 from tinyloc.study import run_study
 
 if __name__ == "__main__":
     run_study(Path(sys.argv[1]), Path(sys.argv[2]), jobs=int(sys.argv[3]))
 """
+
+
+def about(cross_validation: int = 0, **facts: object) -> dict[str, Any]:
+    """What a study says beside the rows of one set, "tiny", with these facts of its own."""
+    tiny = {
+        "label": "tiny", "name": "house", "description": "A house.", "simulated": True, "licence": "none",
+        "rooms": 4, "access_points": 4, "windows": [3, 2, 1], "folds": 0, **facts,
+    }  # fmt: skip
+    return {
+        "sets": [tiny], "budgets_kb": [32], "seeds": [0], "cross_validation": cross_validation,
+        "board": "stm32l4", "tier": "pip", "precision": "int16",
+    }  # fmt: skip
 
 
 def write(folder: Path, text: str = TINY) -> Path:

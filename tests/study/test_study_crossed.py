@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from study_grids import ONE, SETS, TRAIN, table, write
+from study_grids import ONE, SETS, TRAIN, about, table, write
 
 from tinyloc.data import load_folds, load_windows
 from tinyloc.data.order import hop_seconds
@@ -254,30 +254,24 @@ def test_winners_are_chosen_by_it_where_all_that_fits_has_it() -> None:
 def test_page_and_document_say_how_it_was_chosen(
     whole: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    about = {"sets": [{"label": "tiny", "name": "house", "description": "A house.", "simulated": True,
-                       "licence": "none", "rooms": 4, "access_points": 4, "windows": [3, 2, 1],
-                       "folds": 4}],
-             "budgets_kb": [32], "seeds": [0], "cross_validation": 1, "board": "stm32l4", "tier": "pip",
-             "precision": "int16"}  # fmt: skip
+    told = about(cross_validation=1, folds=4)
     rows = whole[1]
-    html, text = page.render(rows, about), markdown.render(rows, about)
+    html, text = page.render(rows, told), markdown.render(rows, told)
     line = winners(lines(rows), [32])[0].line
     assert line is not None
     for said in ("by cross-validation", "4 folds cross-validate (1 seed)", f"<td>{line.crossed}</td>"):
         assert said in html
     assert "4 folds cross-validate (1 seed)" in text
-    show(rows, about)
+    show(rows, told)
     console = capsys.readouterr().out
     assert "cross %" in console
-    assert "The first of these that a data set has chooses its winners, else validation." in " ".join(
-        console.split()
-    )
+    assert "the others trained; it chose the winners." in " ".join(console.split())
     assert f"cross-validation {line.crossed}" in text
     assert "| cross-validation |" in text
     plain = [dataclasses.replace(row, cross_validation_f1=None) for row in rows]
-    show(plain, about)
+    show(plain, told)
     assert "cross" not in capsys.readouterr().out
-    for said in (page.render(plain, about), markdown.render(plain, {**about, "sets": []})):
+    for said in (page.render(plain, told), markdown.render(plain, {**told, "sets": []})):
         assert "cross-validat" not in said.lower()
         assert "None" not in said
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from study_grids import ONE, TRAIN, write
+from study_grids import HOUSE, ONE, TRAIN, about, write
 
 from tinyloc.data import load_windows
 from tinyloc.data.drift import DRAWS, drifted
@@ -50,7 +50,6 @@ compressions = ["integer"]
 """
 PLAIN = f"{ONE}{TRAIN}{MODELS}".replace("steps = 12", "steps = 200").replace("minmax", "zscore")
 DRIFTED = PLAIN.replace("access_points = 4}", "access_points = 4, validation_drift = 6}")
-HOUSE = {"minutes": 11, "rooms": 4, "access_points": 4}
 
 
 @pytest.fixture(scope="module")
@@ -142,26 +141,22 @@ def test_winners_are_chosen_by_it_where_all_that_fits_has_it() -> None:
 def test_page_document_and_console_say_how_it_was_chosen(
     whole: tuple[Path, list[Row]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    about = {"sets": [{"label": "tiny", "name": "house", "description": "A house.", "simulated": True,
-                       "licence": "none", "rooms": 4, "access_points": 4, "windows": [3, 2, 1],
-                       "folds": 0, "validation_drift": 6.0}],
-             "budgets_kb": [32], "seeds": [0], "cross_validation": 0, "board": "stm32l4", "tier": "pip",
-             "precision": "int16"}  # fmt: skip
+    told = about(validation_drift=6.0)
     line = winners(lines(whole[1]), [32])[0].line
     assert line is not None
-    html, text = page.render(whole[1], about), markdown.render(whole[1], about)
+    html, text = page.render(whole[1], told), markdown.render(whole[1], told)
     for said in ("by validation under drift", f"<td>{line.drifted}</td>", "off by 6 dB"):
         assert said in html
     for said in ("| under drift |", f"under drift {line.drifted}", "off by 6 dB, and that decides"):
         assert said in text
     assert "cross-validat" not in (html + text).lower()
-    show(whole[1], about)
+    show(whole[1], told)
     console = capsys.readouterr().out
     assert "drift %" in console
     assert "heard by receivers that have drifted" in " ".join(console.split())
     plain = [dataclasses.replace(row, drift_f1=None) for row in whole[1]]
-    about["sets"] = []
-    assert "drift" not in page.render(plain, about) + markdown.render(plain, about)
+    told["sets"] = []
+    assert "drift" not in page.render(plain, told) + markdown.render(plain, told)
 
 
 @pytest.mark.parametrize(

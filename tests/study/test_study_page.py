@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tinyloc.study import page
+from tinyloc.study.like import match, tally
 from tinyloc.study.paper import beside, reported
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import beaten, front, lines, match, tally, winners
+from tinyloc.study.summary import beaten, front, lines, winners
 
 EVIL = "<script>alert(1)</script>"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from tinyloc.data.recording import NOT_HEARD
 from tinyloc.data.windows import Windows
-from tinyloc.models.scaling import NOT_HEARD
 
 DRAWS: Final = 8
 

@@ -59,8 +59,8 @@ CRITERIA: Final = (
         "cross-validation",
         "cross %",
         "by cross-validation",
-        "macro-F1 of the cross-validation: each fold of what trains and validates, answered by the integer "
-        "model that the other folds trained",
+        "macro-F1 over all folds of what trains and validates, each answered by the integer model that the "
+        "others trained",
         _folds,
     ),
 )

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from tinyloc.errors import TinylocError
 from tinyloc.study.criteria import Criterion, said
+from tinyloc.study.like import match, tally
 from tinyloc.study.rows import Row
-from tinyloc.study.summary import KB, Line, Spread, beaten, criteria, lines, match, sets_of, tally, winners
+from tinyloc.study.summary import KB, Line, Spread, beaten, criteria, lines, sets_of, winners
 from tinyloc.study.table import load_rows
 
 HEAD: Final = (

@@ -13,23 +13,20 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from tinyloc import files
 from tinyloc.judge.budget import kilobytes
 from tinyloc.report import words
+from tinyloc.study.baselines import FOREST
 from tinyloc.study.criteria import CRITERIA, Criterion, said
+from tinyloc.study.like import Match, match, points, tally
 from tinyloc.study.paper import Beside, beside
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import (
-    FOREST,
     KB,
     Line,
-    Match,
     Winner,
     beaten,
     criteria,
     front,
     lines,
-    match,
-    points,
     sets_of,
-    tally,
     winners,
 )
 

@@ -14,18 +14,16 @@ from rich.text import Text
 
 from tinyloc.report import words
 from tinyloc.study.criteria import CRITERIA, Criterion
+from tinyloc.study.like import Match, match, tally
 from tinyloc.study.rows import Row
 from tinyloc.study.summary import (
     KB,
     Line,
-    Match,
     Spread,
     beaten,
     criteria,
     lines,
-    match,
     sets_of,
-    tally,
     winners,
 )
 
@@ -61,7 +59,7 @@ def _kb(size: int | None) -> str:
 def _table(found: Sequence[Line]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     table.add_column("model", overflow="fold")
-    there = criteria(found)
+    there = criteria(found)[:1]
     for name in (*(one.short for one in there), "F1 %", "range", "acc %", "dict kB", "flash", "RAM", "same"):
         table.add_column(name, justify="right", no_wrap=True)
     last_model = sum(not line.baseline for line in found) - 1
@@ -81,7 +79,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         mark = " (simulated: a test bed, no measurement)" if mine[0].simulated else ""
         parts.append(Text(f"{label}{mark}", style="bold"))
         parts.append(Padding(_table(found), (1, 0, 1, 0)))
-        used.update(criteria(found))
+        used.update(criteria(found)[:1])
         won = winners(found, about["budgets_kb"])
         parts += [Text(winner.sentence()) for winner in won]
         parts += [Text(text, style="yellow") for text in beaten(won)]
@@ -91,9 +89,12 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         matches.append(match(label, found))
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
-    said = "".join(f" {one.short.removesuffix(' %')}: {one.meaning}." for one in CRITERIA if one in used)
-    chosen = " The first of these that a data set has chooses its winners, else validation." if said else ""
-    parts.append(Text(LEGEND + said + chosen, style="dim"))
+    said = "".join(
+        f" {one.short.removesuffix(' %')}: {one.meaning}; it chose the winners."
+        for one in CRITERIA
+        if one in used
+    )
+    parts.append(Text(LEGEND + said, style="dim"))
     return Group(*parts)
 
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from tinyloc.report.words import percent
+from tinyloc.study.baselines import SMALL
 from tinyloc.study.criteria import CRITERIA, Criterion
 from tinyloc.study.rows import BASELINE, Row
 
 KB = 1024
-
-RECIPE: Final = ("mamba", "H8L1", "paper")
-"""What arXiv 2412.09289 names for `RECIPE_KB`, trained as it trains: the variant "paper"."""
-RECIPE_KB: Final = 32
-FOREST: Final = "forest300"
-SMALL: Final = "forest_small"
 
 
 @dataclass(frozen=True)
@@ -262,8 +257,8 @@ def beaten(found: Sequence[Winner]) -> list[str]:
     for group in groups.values():
         line, better = group[0].line, _one_small(group[0].beaten_by)
         assert line is not None
-        budgets = _and([str(winner.budget_kb) for winner in group])
-        named = _and([f"{one.full_name} ({one.f1})" for one in better])
+        budgets = in_words([str(winner.budget_kb) for winner in group])
+        named = in_words([f"{one.full_name} ({one.f1})" for one in better])
         verb = "is" if len(better) == 1 else "are"
         said.append(
             f"Under {budgets} KB, {named} {verb} more accurate than the winner, {line.full_name} ({line.f1})."
@@ -283,7 +278,8 @@ def _one_small(better: Sequence[Line]) -> list[Line]:
     return [line for line in better if line is best or _kind(line) != SMALL]
 
 
-def _and(words: Sequence[str]) -> str:
+def in_words(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -330,78 +326,6 @@ def winners(found: Sequence[Line], budgets_kb: Iterable[int]) -> list[Winner]:
         ]
         result.append(Winner(budget, best, tuple(better), len(fitting)))
     return result
-
-
-@dataclass(frozen=True)
-class Match:
-    """One data set, like for like: the winner under `RECIPE_KB` against the paper's recipe for that budget,
-    re-implemented here, and against the forest of 300. Same windows, means of the seeds.
-
-    `recipe`: the better of float and distilled, by their means on test: a choice against ourselves. Each is
-    None where this study has none.
-    """
-
-    set: str
-    winner: Line | None
-    recipe: Line | None
-    forest: Line | None
-
-    @property
-    def over_recipe(self) -> float | None:
-        """Points of macro-F1 by which the winner is better; None where either is missing."""
-        return points(self.winner, self.recipe)
-
-    @property
-    def over_forest(self) -> float | None:
-        """As `over_recipe`, against the forest."""
-        return points(self.winner, self.forest)
-
-    @property
-    def beats_recipe(self) -> bool:
-        """Whether the winner is better than the recipe."""
-        return self.over_recipe is not None and self.over_recipe > 0
-
-    @property
-    def holds_forest(self) -> bool:
-        """Whether the winner is at least as good as the forest."""
-        return self.over_forest is not None and self.over_forest >= 0
-
-
-def points(ours: Line | None, theirs: Line | None) -> float | None:
-    """By how many points of macro-F1 ours is better; None where either has none."""
-    if ours is None or theirs is None or ours.f1 is None or theirs.f1 is None:
-        return None
-    return 100 * (ours.f1.mean - theirs.f1.mean)
-
-
-def match(label: str, found: Sequence[Line]) -> Match:
-    """The lines of the data set `label`, like for like."""
-    recipes = [
-        line
-        for line in found
-        if (line.family, line.size, line.variant) == RECIPE
-        and line.compression in ("float", "distilled")
-        and line.whole
-    ]
-    forest = next((line for line in found if line.baseline and line.size == FOREST and line.whole), None)
-    recipe = max(recipes, key=lambda line: line.f1.mean if line.f1 else -1.0, default=None)
-    return Match(label, winners(found, [RECIPE_KB])[0].line, recipe, forest)
-
-
-def tally(matches: Sequence[Match]) -> list[str]:
-    """On how many data sets the winner is better than the recipe, and at least level with the forest."""
-    said = []
-    for against, name, verb in (
-        ([one for one in matches if one.recipe], "the paper's recipe", "beats"),
-        ([one for one in matches if one.forest], "the forest of 300", "is at least as good as"),
-    ):
-        met = [one.beats_recipe if verb == "beats" else one.holds_forest for one in against]
-        if not met:
-            continue
-        missed = [one.set for one, ok in zip(against, met, strict=True) if not ok]
-        text = f"Under {RECIPE_KB} KB the winner {verb} {name} on {sum(met)} of {len(met)} data sets"
-        said.append(f"{text}; not on {_and(missed)}." if missed else f"{text}.")
-    return said
 
 
 def sets_of(rows: Iterable[Row]) -> list[str]:

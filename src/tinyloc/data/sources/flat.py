@@ -35,6 +35,7 @@ LAPS = 4
 POINTS = 200
 """Places to look at on a segment of the route."""
 WALK = ("test_walk.csv", "path_reference.csv")
+_HOME = "https://zenodo.org/records/5457591"
 _ANCHORS = tuple(f"rssi_{number}" for number in range(1, 7))
 
 
@@ -97,7 +98,8 @@ def load(folder: Path, options: Options) -> Material:
         walk, dropped = walk_of(folder, runs)
         selection, more = (walk,), more + dropped
     else:
-        more += (f"{' and '.join(WALK)} are not both here: no recording selects a study's winners.",)
+        missing = " and ".join(name for name in WALK if not (folder / name).is_file())
+        more += (f"{missing} not here ({_HOME} has it): no recording selects a study's winners.",)
     division = Division(
         train,
         validation,
@@ -112,8 +114,6 @@ def load(folder: Path, options: Options) -> Material:
     protocol = Protocol(steps=20, hop=3, seconds_per_step=STEP)
     return Material("flat", division, protocol, SOURCE.licence, SOURCE.citation, notes=notes + more)
 
-
-_HOME = "https://zenodo.org/records/5457591"
 
 SOURCE = Source(
     name="flat",

@@ -34,6 +34,27 @@ def test_every_name_can_be_mapped(tmp_path: Path) -> None:
     assert np.array_equal(sets.train.rssi[..., ::-1], plain.train.rssi)
 
 
+def test_positions_are_read_where_they_are_named(tmp_path: Path) -> None:
+    table = [[*row, str(number), "" if number == 3 else "-2.5"] for number, row in enumerate(rows())]
+    table[0][-2:] = ["x", "y"]
+    path = write(tmp_path / "a.csv", table)
+    (first, *_), _ = read(path, {"position": "x, y"})
+    assert first.access_points == ("ap1", "ap2")
+    assert first.position is not None
+    assert first.position[:2].tolist() == [[1, -2.5], [2, -2.5]]
+    assert np.isnan(first.position[2]).tolist() == [False, True]
+    (plain, *_), _ = read(path, {"access_points": "ap1,ap2"})
+    assert plain.position is None
+    with pytest.raises(DataError, match="no column 'z' for a position"):
+        read(path, {"position": "x,z"})
+    with pytest.raises(DataError, match="a position needs two columns"):
+        read(path, {"position": "x"})
+    table[5][-1] = "there"
+    with pytest.raises(DataError) as caught:
+        read(write(path, table), {"position": "x,y"})
+    assert (caught.value.line, caught.value.column, caught.value.value) == (6, "y", "there")
+
+
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_units_of_time(tmp_path: Path, unit: str) -> None:
     factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from tinyloc.data import Recording, Windows, load_material, load_windows, make_windows
 from tinyloc.data.sources.csv import divide
 from tinyloc.data.splits import Material, build_sets, rooms_of, split_stays, split_time
-from tinyloc.data.windows import find_runs, gap_for
+from tinyloc.data.windows import find_runs, gap_for, joined
 from tinyloc.errors import SplitError
 
 STEP = 0.25
@@ -106,6 +107,40 @@ NAMES = (
     ("tracks", {}),
     ("house", {"minutes": 16, "rooms": 4, "access_points": 3}),
 )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(recordings=sessions(), steps=st.integers(1, 9), noted=st.booleans())
+def test_a_position_is_that_of_the_sample_that_is_heard(
+    recordings: list[Recording], steps: int, noted: bool
+) -> None:
+    """RSSI spells each sample's number, and so does its position: they never part. Where no sample is heard
+    there is no position, and none in a session that noted none."""
+    placed = []
+    for recording in recordings:
+        numbers = ((recording.rssi + 125) * BASE ** np.arange(DIGITS)).sum(axis=1)
+        place = np.column_stack([numbers, -numbers])
+        placed.append(dataclasses.replace(recording, position=place))
+    if not noted:
+        placed[0] = dataclasses.replace(placed[0], position=None)
+    windows = make_windows(placed, ("a", "b"), steps, 1, STEP)
+    if not noted and len(recordings) == 1:
+        assert windows.positions_at is None
+        return
+    cells = windows.rssi.astype(int)
+    heard = (cells != -128).all(axis=2)
+    heard &= noted | (windows.session > 0)[:, None]
+    spelled = ((cells + 125) * BASE ** np.arange(DIGITS)).sum(axis=2).astype(np.float32)
+    assert windows.positions_at is not None
+    assert windows.positions_at.dtype == np.float32
+    assert np.array_equal(windows.positions_at[heard], np.stack([spelled, -spelled], axis=2)[heard])
+    assert np.isnan(windows.positions_at[~heard]).all()
+    half = windows.rows(slice(len(windows) // 2))
+    rest = windows.rows(np.arange(len(windows)) >= len(windows) // 2)
+    both = joined(half, dataclasses.replace(rest, positions_at=None))
+    assert both.positions_at is not None
+    assert np.array_equal(both.positions_at[: len(half)], windows.positions_at[: len(half)], equal_nan=True)
+    assert np.isnan(both.positions_at[len(half) :]).all()
 
 
 @pytest.mark.parametrize(("name", "options"), NAMES)
@@ -243,6 +278,8 @@ def test_shapes_of_the_sources(name: str, data_dir: Path) -> None:
         assert len(windows.rooms) == rooms
         assert len(windows) > 30
         assert (windows.acceleration is not None) == name.startswith("walks")
+        assert windows.positions_at is not None
+        assert windows.positions_at.shape == (*windows.rooms_at.shape, 2)
     assert len(np.unique(sets.train.room)) == rooms
     assert not sets.simulated
     if name == "uji":

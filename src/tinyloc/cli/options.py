@@ -138,7 +138,7 @@ TUNABLE = (
     "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",
     "weight_decay", "class_weights", "clip", "warmup", "loss", "evaluations", "patience", "chunk_steps",
     "past_steps", "piece_steps",
-    "device", "refit", "least_heard", "statistics",
+    "device", "refit", "least_heard", "statistics", "positions",
 )  # fmt: skip
 """Options of training that --tune takes, beside the flags and the augmentation."""
 

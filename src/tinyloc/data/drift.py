@@ -27,14 +27,9 @@ def drifted(windows: Windows, spread_db: float, draws: int = DRAWS, seed: int = 
         moved = np.clip(windows.rssi + offset, NOT_HEARD + 1, 0).astype(np.int8)
         copies.append(np.where(windows.rssi == NOT_HEARD, np.int8(NOT_HEARD), moved))
     count = len(windows.sessions)
-    moves = windows.acceleration
     return dataclasses.replace(
-        windows,
+        windows.rows(np.tile(np.arange(len(windows)), draws)),
         rssi=np.concatenate(copies),
-        rooms_at=np.tile(windows.rooms_at, (draws, 1)),
-        room=np.tile(windows.room, draws),
         session=np.concatenate([windows.session + copy * count for copy in range(draws)]).astype(np.int32),
-        end_time=np.tile(windows.end_time, draws),
         sessions=tuple(f"{name}, drift {copy}" for copy in range(draws) for name in windows.sessions),
-        acceleration=None if moves is None else np.tile(moves, (draws, 1, 1)),
     )

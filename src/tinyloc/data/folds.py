@@ -119,15 +119,4 @@ def _sets(material: Material, fold: Fold, rooms: tuple[str, ...]) -> WindowSets:
 
 def _some(windows: Windows, chosen: npt.NDArray[np.bool_]) -> Windows:
     """The chosen windows [W] alone."""
-    if chosen.all():
-        return windows
-    moves = windows.acceleration
-    return dataclasses.replace(
-        windows,
-        rssi=windows.rssi[chosen],
-        rooms_at=windows.rooms_at[chosen],
-        room=windows.room[chosen],
-        session=windows.session[chosen],
-        end_time=windows.end_time[chosen],
-        acceleration=None if moves is None else moves[chosen],
-    )
+    return windows if chosen.all() else windows.rows(chosen)

@@ -17,14 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import ARRAYS, OPTIONAL_ARRAYS, Windows, WindowSets
 from tinyloc.errors import DataError
 from tinyloc.files import write_bytes
 
 FORMAT = "tinyloc windows"
 VERSION = 1
 _ROLES = ("train", "validation", "test")
-_ARRAYS = ("rssi", "rooms_at", "room", "session", "end_time", "acceleration")
 _TYPES = {
     "rssi": "int8",
     "rooms_at": "int16",
@@ -32,6 +31,7 @@ _TYPES = {
     "session": "int32",
     "end_time": "float64",
     "acceleration": "float32",
+    "positions_at": "float32",
 }
 _HINT = "Make it again with `tinyloc data`."
 
@@ -55,7 +55,7 @@ def save_windows(path: Path, sets: WindowSets) -> None:
             "sessions": list(windows.sessions),
             "seconds_per_step": windows.seconds_per_step,
         }
-        for name in _ARRAYS:
+        for name in ARRAYS:
             array = getattr(windows, name)
             if array is not None:
                 arrays[f"{role}.{name}"] = array
@@ -109,9 +109,9 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _windows(arrays: dict[str, npt.NDArray[Any]], meta: dict[str, Any], role: str) -> Windows:
-    found = {name: arrays.get(f"{role}.{name}") for name in _ARRAYS}
+    found = {name: arrays.get(f"{role}.{name}") for name in ARRAYS}
     for name, array in found.items():
-        if array is None and name != "acceleration":
+        if array is None and name not in OPTIONAL_ARRAYS:
             raise KeyError(f"{role}.{name}")
         if array is not None and array.dtype != _TYPES[name]:
             raise ValueError(f"{role}.{name} as {_TYPES[name]}: it is {array.dtype}")

@@ -7,7 +7,7 @@ model and the device all read the same bytes.
 The grid. A session is cut wherever two samples stand further apart than `gap_seconds`; each piece, a run,
 gets its own grid, which starts at its first sample. A sample belongs to the step it is nearest to; where
 two fall on one step, the later wins, per access point. An access point that is silent at a step keeps its
-last value for up to `fill_seconds`, then counts as not heard. The room goes the same way.
+last value for up to `fill_seconds`, then counts as not heard. Room and position go the same way.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ class Windows:
     `rssi` [W, T, P] int8 dBm, -128 = not heard. `rooms_at` [W, T] int16 index into `rooms`, -1 = not
     annotated. `room` [W] int16: the room at the last step, which is the one that is scored (never -1).
     `session` [W] int32 index into `sessions`. `end_time` [W] s: time of the last step.
-    `acceleration` [W, T, 3] float32 in g, or None. `rooms`, `access_points`, `sessions`: names.
-    `seconds_per_step`: the grid, 0 where a window is a single sample. Windows stand in order of session and
-    time.
+    `acceleration` [W, T, 3] float32 in g, or None. `positions_at` [W, T, 2] float32 in m, NaN where none was
+    noted, or None: training may learn from them, and nothing else reads them. `rooms`, `access_points`,
+    `sessions`: names. `seconds_per_step`: the grid, 0 where a window is a single sample. Windows stand in
+    order of session and time.
     """
 
     rssi: npt.NDArray[np.int8]
@@ -53,6 +54,7 @@ class Windows:
     sessions: tuple[str, ...]
     seconds_per_step: float
     acceleration: npt.NDArray[np.float32] | None = None
+    positions_at: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.rssi)
@@ -61,6 +63,11 @@ class Windows:
     def steps(self) -> int:
         """T, the time steps in one window."""
         return int(self.rssi.shape[1])
+
+    def rows(self, chosen: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Windows:
+        """The chosen windows alone, as NumPy chooses rows of an array."""
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        return dataclasses.replace(self, **{name: a[chosen] for name, a in arrays.items() if a is not None})
 
     def only(self, access_points: tuple[str, ...]) -> Windows:
         """The same windows with these access points alone, in this order: what a model that reads them hears.
@@ -79,6 +86,11 @@ class Windows:
         columns = [at[name] for name in access_points]
         rssi = np.ascontiguousarray(self.rssi[:, :, columns])
         return dataclasses.replace(self, rssi=rssi, access_points=access_points)
+
+
+ARRAYS = ("rssi", "rooms_at", "room", "session", "end_time", "acceleration", "positions_at")
+"""The fields of `Windows` that have a row for each window, where they are not None."""
+OPTIONAL_ARRAYS = ("acceleration", "positions_at")
 
 
 @dataclass(frozen=True)
@@ -118,20 +130,25 @@ class WindowSets:
             for array in arrays:
                 sha.update(b"none" if array is None else repr((array.dtype.str, array.shape)).encode())
                 sha.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+            if part.positions_at is not None:
+                sha.update(repr(part.positions_at.shape).encode() + part.positions_at.tobytes())
         return sha.hexdigest()
 
 
 def joined(first: Windows, second: Windows) -> Windows:
-    """The windows of both, `first`'s before `second`'s; each keeps its sessions.
+    """The windows of both, `first`'s before `second`'s; each keeps its sessions. Where one alone has
+    positions, those of the other are not known.
 
     Raises SplitError unless rooms, access points, steps and the presence of acceleration agree.
     """
     shapes = [(w.rooms, w.access_points, w.steps, w.acceleration is None) for w in (first, second)]
     if shapes[0] != shapes[1]:
         raise SplitError("windows of different rooms, access points, lengths or signals cannot be joined")
-    acceleration = None
+    acceleration = positions_at = None
     if first.acceleration is not None and second.acceleration is not None:
         acceleration = np.concatenate([first.acceleration, second.acceleration])
+    if not (first.positions_at is None and second.positions_at is None):
+        positions_at = np.concatenate([_positions(first), _positions(second)])
     return dataclasses.replace(
         first,
         rssi=np.concatenate([first.rssi, second.rssi]),
@@ -141,7 +158,14 @@ def joined(first: Windows, second: Windows) -> Windows:
         end_time=np.concatenate([first.end_time, second.end_time]),
         sessions=first.sessions + second.sessions,
         acceleration=acceleration,
+        positions_at=positions_at,
     )
+
+
+def _positions(windows: Windows) -> npt.NDArray[np.float32]:
+    if windows.positions_at is None:
+        return np.full((*windows.rooms_at.shape, 2), np.nan, np.float32)
+    return windows.positions_at
 
 
 def merged(sets: WindowSets) -> WindowSets:
@@ -187,6 +211,7 @@ def make_windows(
         )
     points = recordings[0].access_points
     moves = all(recording.acceleration is not None for recording in recordings)
+    placed = any(recording.position is not None for recording in recordings)
     known = {name: index for index, name in enumerate(rooms)}
     parts: list[_Cut] = []
     for index, recording in enumerate(recordings):
@@ -199,7 +224,7 @@ def make_windows(
         gap = 0.0 if seconds_per_step == 0 else gap_for(seconds_per_step, gap_seconds)
         runs = [(0, len(recording))] if seconds_per_step == 0 else find_runs(recording.time, gap)
         for start, stop in runs:
-            grid = _lay_on_grid(recording, labels, start, stop, seconds_per_step, fill_seconds, moves)
+            grid = _lay_on_grid(recording, labels, start, stop, seconds_per_step, fill_seconds)
             parts.append(_cut(grid, steps, hop, index))
     return Windows(
         rssi=np.concatenate([part.rssi for part in parts]),
@@ -212,17 +237,21 @@ def make_windows(
         sessions=tuple(recording.session for recording in recordings),
         seconds_per_step=float(seconds_per_step),
         acceleration=np.concatenate([part.acceleration for part in parts]) if moves else None,
+        positions_at=np.concatenate([part.positions_at for part in parts]) if placed else None,
     )
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """One run on its grid: rssi [N, P] int8, room [N] int16, time [N] s, acceleration [N, 3] g."""
+    """One run on its grid: rssi [N, P] int8, room [N] int16, time [N] s, acceleration [N, 3] g, 0 where there
+    is none, position [N, 2] m, NaN where there is none.
+    """
 
     rssi: npt.NDArray[np.int8]
     room: npt.NDArray[np.int16]
     time: npt.NDArray[np.float64]
     acceleration: npt.NDArray[np.float32]
+    position: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -232,6 +261,7 @@ class _Cut:
     session: npt.NDArray[np.int32]
     end_time: npt.NDArray[np.float64]
     acceleration: npt.NDArray[np.float32]
+    positions_at: npt.NDArray[np.float32]
 
 
 def _room_indices(recording: Recording, known: dict[str, int]) -> npt.NDArray[np.int16]:
@@ -260,7 +290,6 @@ def _lay_on_grid(
     stop: int,
     seconds_per_step: float,
     fill_seconds: float,
-    moves: bool,
 ) -> _Grid:
     time, rssi = recording.time[start:stop], recording.rssi[start:stop]
     if seconds_per_step == 0:
@@ -290,9 +319,12 @@ def _lay_on_grid(
     room = np.where(fresh, labels[newest[source]], -1).astype(np.int16)
 
     acceleration = np.zeros((count, 3), np.float32)
-    if moves and recording.acceleration is not None:
+    if recording.acceleration is not None:
         acceleration = np.nan_to_num(recording.acceleration[newest[source]]).astype(np.float32)
-    return _Grid(whole, room, times, acceleration)
+    position = np.full((count, 2), np.nan, np.float32)
+    if recording.position is not None:
+        position[fresh] = recording.position[newest[source[fresh]]]
+    return _Grid(whole, room, times, acceleration, position)
 
 
 def _latest(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -320,4 +352,5 @@ def _cut(grid: _Grid, steps: int, hop: int, session: int) -> _Cut:
         session=np.full(len(starts), session, np.int32),
         end_time=grid.time[starts + steps - 1],
         acceleration=grid.acceleration[index],
+        positions_at=grid.position[index],
     )

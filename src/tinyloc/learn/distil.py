@@ -30,7 +30,7 @@ taught at the last step alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -70,7 +70,7 @@ def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> 
         if not np.isfinite(targets).all():
             raise UsageError("a teacher's features must be finite")
         known = np.ones((*targets.shape[:-1], 1))
-        return _along(options, windows, np.concatenate([targets, known], axis=-1))
+        return along(options, windows, np.concatenate([targets, known], axis=-1))
     if targets.shape not in ((*steps, rooms), (steps[0], rooms)):
         raise UsageError(f"targets of shape {targets.shape} do not belong to {steps} steps and {rooms} rooms")
     sums = targets.sum(axis=-1)
@@ -82,12 +82,12 @@ def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> 
         most = targets.max(axis=-1, keepdims=True)
         said = (targets / most).astype(np.float64) ** (1 / options.distil.tau)
         said /= said.sum(axis=-1, keepdims=True)
-    return _along(options, windows, said)
+    return along(options, windows, said)
 
 
-def _along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> Floats:
-    """[W, T, N] or, of the last steps, [W, N] -> [W, T, N], or [C, S, N] for stretches, or [S, N] to cut
-    pieces from; 0 where nothing is said.
+def along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> Floats:
+    """What is said of windows as training draws it: [W, T, N] or, of the last steps, [W, N] -> [W, T, N], or
+    [C, S, N] for stretches, or [S, N] to cut pieces from; 0 where nothing is said.
     """
     steps, width = windows.rooms_at.shape, said.shape[-1]
     laid = np.zeros((*steps, width), np.float32)
@@ -162,8 +162,3 @@ PROJECTION: Final = "projection"
 def add_projection(model: RoomModel, features: int) -> None:
     """Give a student a linear layer from its width H to a teacher's F, new from torch's generator."""
     model.add_module(PROJECTION, nn.Linear(model.head.in_features, features))
-
-
-def without_projection(weights: Mapping[str, Floats]) -> dict[str, Floats]:
-    """A student's weights without the layer that only its training needed."""
-    return {name: value for name, value in weights.items() if not name.startswith(f"{PROJECTION}.")}

@@ -19,13 +19,15 @@ from tinyloc.learn.streams import Pieces, chunks, pieces
 @dataclass(frozen=True)
 class Drawn:
     """What one update learns from: `chosen` [B] windows or stretches, or [B, T] the steps of pieces; `rssi`
-    [B, T, P] int8 dBm, augmented; `rooms_at` [B, T], -1 where nothing counts; `taught` [B, T, K or F + 1].
+    [B, T, P] int8 dBm, augmented; `rooms_at` [B, T], -1 where nothing counts; `taught` [B, T, K or F + 1];
+    `placed` [B, T, 3] (`place.lay_out`).
     """
 
     chosen: npt.NDArray[np.int64]
     rssi: npt.NDArray[np.int8]
     rooms_at: npt.NDArray[np.int16]
     taught: npt.NDArray[np.float32] | None
+    placed: npt.NDArray[np.float32] | None
 
 
 class Draws:
@@ -33,13 +35,18 @@ class Draws:
 
     `rssi` and `rooms_at`: windows [W, T, P] and [W, T], with a carried state stretches [C, S, P] and [C, S]
     (`streams.chunks`), with pieces all steps end to end [S, P] and [S]; `taught`: what a teacher says of
-    them (`distil.lay_out`).
+    them (`distil.lay_out`), and `placed` where they were (`place.lay_out`), laid out as the rooms are.
     """
 
     def __init__(
-        self, windows: Windows, options: TrainOptions, taught: npt.NDArray[np.float32] | None
+        self,
+        windows: Windows,
+        options: TrainOptions,
+        taught: npt.NDArray[np.float32] | None,
+        placed: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        self.options, self.taught, self.spread = options, taught, spread(windows)
+        self.options, self.spread = options, spread(windows)
+        self.taught, self.placed = taught, placed
         self.carried = options.state == "carried"
         self.pieces = pieces(windows, options.piece_steps) if options.piece_steps else None
         if self.pieces is not None:
@@ -63,8 +70,11 @@ class Draws:
             heard = np.concatenate([self.rssi[others, : self.past_steps], heard], axis=1)
         unscored = ((0, 0), (self.past_steps, 0))
         rooms_at = np.pad(self.rooms_at[chosen], unscored, constant_values=-1)
-        taught = None if self.taught is None else np.pad(self.taught[chosen], (*unscored, (0, 0)))
-        return Drawn(chosen, augment(heard, how, self.spread, noise), rooms_at, taught)
+        taught, placed = (
+            None if said is None else np.pad(said[chosen], (*unscored, (0, 0)))
+            for said in (self.taught, self.placed)
+        )
+        return Drawn(chosen, augment(heard, how, self.spread, noise), rooms_at, taught, placed)
 
     def _together(
         self, cut: Pieces, how: Augmentation, order: np.random.Generator, noise: np.random.Generator
@@ -75,11 +85,13 @@ class Draws:
         heard = augment(self.rssi[at.reshape(-1, piece)], how, self.spread, noise)
         rssi = heard.reshape(len(at), -1, heard.shape[-1])[:, -length:]
         at = at.reshape(len(at), -1)[:, -length:]
-        rooms_at, taught = self.rooms_at[at], None if self.taught is None else self.taught[at]
+        rooms_at = self.rooms_at[at]
         rooms_at[:, : self.past_steps] = -1
-        if taught is not None:
-            taught[:, : self.past_steps] = 0
-        return Drawn(at, rssi, rooms_at, taught)
+        taught, placed = (None if said is None else said[at] for said in (self.taught, self.placed))
+        for said in (taught, placed):
+            if said is not None:
+                said[:, : self.past_steps] = 0
+        return Drawn(at, rssi, rooms_at, taught, placed)
 
 
 def _batch(size: int, batch: int, seed: int, trial: int, step: int) -> npt.NDArray[np.int64]:

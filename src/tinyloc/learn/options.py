@@ -142,6 +142,8 @@ class TrainOptions:
     point must be heard for the model to read it; one that is never heard is not read at any share.
     `statistics`: beside each sample the model reads what its window has said so far, the running maximum and
     mean of each access point (`running.py`), made after the augmentation; for a state "reset" alone.
+    `positions`: the share, 0 to below 1, of the loss that is where a step was, in place of its room; only
+    training knows of it (`place.py`).
     A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
     `least_heard` alone. An "ensemble" has `members`, each trained as these options say, but for its shape and
     its seed; `distil` is for those of them that are networks (`member_options`).
@@ -182,6 +184,7 @@ class TrainOptions:
     leaves: int = ForestConfig.leaves
     least_heard: float = 0.0
     statistics: bool = False
+    positions: float = 0.0
     members: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
@@ -208,6 +211,8 @@ class TrainOptions:
             raise UsageError("training needs a dropout from 0 to below 1")
         if not 0 <= self.least_heard < 1:
             raise UsageError("training needs a least heard share from 0 to below 1")
+        if not 0 <= self.positions < 1:
+            raise UsageError("training needs a share of positions from 0 to below 1")
         choices = {"loss": get_args(Loss), "state": get_args(State), "scaling": (*KINDS, "auto")}
         for name, known in (choices | {"device": get_args(Device), "family": tuple(CONFIGS)}).items():
             if getattr(self, name) not in known:
@@ -298,7 +303,14 @@ def is_sparse(train: Windows) -> bool:
 
 
 def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
-    """The options with every "by the windows" answered, from the training windows alone."""
+    """The options with every "by the windows" answered, from the training windows alone. Raises UsageError
+    where they ask for positions that these windows do not have.
+    """
+    if options.positions and (train.positions_at is None or np.isnan(train.positions_at).all()):
+        raise UsageError(
+            "learning positions needs recordings that have them",
+            hint="Leave positions out, or name the columns with --with position=x,y.",
+        )
     sparse = is_sparse(train)
     batch = options.batch or (SPARSE_BATCH if sparse else DENSE_BATCH)
     by_epochs = SPARSE_EPOCHS * max(1, len(train) // batch)
@@ -316,8 +328,8 @@ def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
 
 def facts(options: TrainOptions) -> dict[str, Any]:
     """All options, for the names of what is kept: `statistics` only where it is on, `past_steps` only where a
-    state is carried, `piece_steps` only where there are pieces and `members` only where there are any, so
-    that what was kept before there were such options is found.
+    state is carried, `piece_steps`, `positions` and `members` only where there are any, so that what was
+    kept before there were such options is found.
     """
     fields = dataclasses.asdict(options)
     if not options.members:
@@ -328,6 +340,8 @@ def facts(options: TrainOptions) -> dict[str, Any]:
         del fields["past_steps"]
     if not options.piece_steps:
         del fields["piece_steps"]
+    if not options.positions:
+        del fields["positions"]
     return fields
 
 

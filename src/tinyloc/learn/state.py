@@ -69,6 +69,8 @@ def fingerprint(
         if options.accelerometer and windows.acceleration is not None:
             digest.update(windows.acceleration.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
+    if options.positions and sets.train.positions_at is not None:
+        digest.update(b"positions" + sets.train.positions_at.tobytes())
     if targets is not None:
         digest.update(repr((targets.dtype.str, targets.shape)).encode() + targets.tobytes())
     return digest.hexdigest()

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from tinyloc.data.windows import WindowSets
 from tinyloc.errors import TrainingError
-from tinyloc.learn import distil, ensemble, forest
+from tinyloc.learn import distil, ensemble, forest, place
 from tinyloc.learn import state as saved
 from tinyloc.learn.draw import Draws
 from tinyloc.learn.options import (
@@ -144,7 +144,8 @@ class _Run:
         cuda = options.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda" if cuda else "cpu")
         windows = sets.train
-        self.draws = Draws(windows, options, distil.lay_out(options, windows, targets))
+        said, placed = distil.lay_out(options, windows, targets), place.lay_out(options, windows)
+        self.draws = Draws(windows, options, said, placed)
         self.by_features = options.distil is not None and options.distil.kind == "features"
         self.config = model_config(options, windows)
         self.rate, self.dropout = options.rate or 0.0, options.dropout or 0.0
@@ -192,6 +193,8 @@ class _Run:
         families.fit(model, self.sets.train.rssi)
         if self.draws.taught is not None and self.by_features:
             distil.add_projection(model, self.draws.taught.shape[-1] - 1)
+        if self.draws.placed is not None:
+            place.add_projection(model)
         model.to(self.device)
         optimiser = torch.optim.AdamW(_groups(model, options.weight_decay), lr=self.rate, betas=(0.9, 0.99))
         if start:
@@ -242,6 +245,11 @@ class _Run:
             else:
                 weights = self.class_weights if options.class_weights else None
                 loss = distil.blend(options.distil, loss, model, logits, taught, weights)
+        if drawn.placed is not None:
+            placed = torch.from_numpy(drawn.placed).to(self.device)  # [B, T, 3]
+            if options.loss == "last" and not carried:
+                placed[:, :-1] = 0
+            loss = place.blend(options.positions, loss, model, hidden, placed)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TrainingError(
@@ -286,7 +294,7 @@ class _Run:
         moment.first, moment.second = _moments(model, optimiser)
         moment.stale += 1
         if _better(score, moment.score):
-            moment.score, moment.kept, moment.stale = score, distil.without_projection(moment.weights), 0
+            moment.score, moment.kept, moment.stale = score, _shipped(moment.weights), 0
         self.moment = moment
 
     def end_trial(self, candidate: Candidate) -> None:
@@ -300,6 +308,12 @@ class _Run:
             best_trial=before.trial if wins else before.best_trial,
             trials=[*before.trials, line],
         )
+
+
+def _shipped(weights: Arrays) -> Arrays:
+    """The weights without the layers that only training needed."""
+    extra = tuple(f"{name}." for name in (distil.PROJECTION, place.PLACE))
+    return {name: value for name, value in weights.items() if not name.startswith(extra)}
 
 
 def _class_weights(rooms_at: npt.NDArray[np.int16], rooms: int, share: float) -> npt.NDArray[np.float32]:

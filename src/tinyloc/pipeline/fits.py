@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyloc import emit as emission
-from tinyloc.data.windows import Windows, WindowSets
+from tinyloc.data.windows import WindowSets
 from tinyloc.device.boards import Board, find_board
 from tinyloc.device.tiers import Tier
 from tinyloc.errors import BudgetError, UsageError
@@ -97,7 +97,7 @@ def measure(
     Compilers differ, and the stack most: of all `tiers` the largest counts, as every one has to fit. Raises
     BudgetError where it is more than is emulated for the board's core (AVR: the chip itself).
     """
-    heard = samples_of(_first(sets.train, 16), reads_motion(config))
+    heard = samples_of(sets.train.rows(slice(16)), reads_motion(config))
     graph = lower(random_model(config, sets), heard, precision, weight_bits)
     if follow:
         graph = following(graph, sets.train, hop_steps(sets.validation))
@@ -216,17 +216,4 @@ def _name(config: Config) -> str:
 
 
 def _some(graph: Graph, sets: WindowSets) -> bytes:
-    return replay(_first(sets.train, WINDOWS), "reset", graph.motion).records()
-
-
-def _first(windows: Windows, count: int) -> Windows:
-    moved = windows.acceleration
-    return dataclasses.replace(
-        windows,
-        rssi=windows.rssi[:count],
-        rooms_at=windows.rooms_at[:count],
-        room=windows.room[:count],
-        session=windows.session[:count],
-        end_time=windows.end_time[:count],
-        acceleration=None if moved is None else moved[:count],
-    )
+    return replay(sets.train.rows(slice(WINDOWS)), "reset", graph.motion).records()

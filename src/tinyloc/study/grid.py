@@ -88,6 +88,7 @@ PAPER_TRAINING: Final[dict[str, Any]] = {
     "crf": True,
     "refit": False,
     "statistics": False,
+    "positions": 0.0,
     "class_weights": 0.0,
 }
 """How a model of the variant "paper" is trained, whatever `[train]` says: as arXiv 2412.09289 does."""

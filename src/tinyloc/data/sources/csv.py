@@ -48,6 +48,7 @@ OPTIONS = {
     "session": "column with the session (default session)",
     "access_points": "columns with RSSI (default: all others that have a name)",
     "acceleration": "three columns in g (default ax,ay,az)",
+    "position": "two columns in metres, to learn from with --tune positions=0.9 (default none)",
     "time_unit": f"one of {', '.join(TIME_UNITS)} (default auto)",
     "not_heard": "number that means not heard, besides an empty cell",
     "test_sessions": "sessions that test",
@@ -83,16 +84,17 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
     time_name = _column(table, options, "time", required=True)
     room_name = _column(table, options, "room")
     session_name = _column(table, options, "session")
-    axes = _axes(table, options)
-    points = _points(table, options, {time_name, room_name, session_name, *axes})
+    axes, place = _axes(table, options), _place(table, options)
+    points = _points(table, options, {time_name, room_name, session_name, *axes, *place})
     time, notes = read_time(table, time_name, str(choose(options, "time_unit", "auto", TIME_UNITS)))
     rssi = _rssi(table, points, options)
     moves = np.column_stack([table.numbers(name, "g") for name in axes]) if axes else None
+    places = np.column_stack([table.numbers(name, "metres") for name in place]) if place else None
     rooms = table.text(room_name) if room_name else None
     made, joined = [], 0
     for name, rows in _sessions(table, session_name):
         _check_order(table, time, rows, time_name, name if session_name else "")
-        recording, count = _join(time, rssi, rooms, moves, rows, points, name)
+        recording, count = _join(time, rssi, rooms, moves, places, rows, points, name)
         if np.isnan(recording.rssi).all():
             raise DataError(
                 f"session {name!r}: no access point is heard in its {counted(len(rows), 'row')}",
@@ -175,6 +177,28 @@ def _axes(table: Table, options: Options) -> tuple[str, ...]:
             hint="Give all three axes in g, or none.",
         )
     return there
+
+
+def _place(table: Table, options: Options) -> tuple[str, ...]:
+    wanted = names(options, "position")
+    if not wanted:
+        return ()
+    for name in wanted:
+        if name not in table.columns:
+            raise DataError(
+                f"there is no column {name!r} for a position",
+                path=table.path,
+                line=1,
+                hint=nearest(name, table.columns) or f"Check {flag('position')}.",
+            )
+    if len(wanted) != 2:
+        raise DataError(
+            f"a position needs two columns, found {', '.join(wanted)}",
+            path=table.path,
+            line=1,
+            hint="Name two columns in metres: --with position=x,y.",
+        )
+    return wanted
 
 
 def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
@@ -269,6 +293,7 @@ def _join(
     rssi: FloatArray,
     rooms: TextArray | None,
     moves: FloatArray | None,
+    places: FloatArray | None,
     rows: npt.NDArray[np.int64],
     points: tuple[str, ...],
     session: str,
@@ -287,6 +312,7 @@ def _join(
         session=session,
         room=None if rooms is None else rooms[last],
         acceleration=None if moves is None else moves[last],
+        position=None if places is None else places[last],
     )
     return recording, len(rows) - len(moments)
 

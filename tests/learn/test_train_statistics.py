@@ -59,7 +59,8 @@ def test_plain_training_does_not_know_of_them():
     assert "statistics" not in record(plain)
     assert "statistics" not in facts(plain)
     # a state that is reset has no past, and one model no members
-    others = {"statistics": False, "past_steps": plain.past_steps, "piece_steps": 0, "members": ()}
+    others = {"statistics": False, "past_steps": plain.past_steps, "piece_steps": 0, "positions": 0.0}
+    others["members"] = ()
     assert {**facts(plain), **others} == dataclasses.asdict(plain)
     assert facts(SHORT)["statistics"] is record(SHORT)["statistics"] is True
 

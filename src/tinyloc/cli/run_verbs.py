@@ -174,7 +174,8 @@ def train(
     weight_decay, class_weights, clip, warmup, loss (all, last), evaluations, patience, chunk_steps,
     past_steps (of another stretch, heard before each stretch of a carried state), piece_steps (a carried
     state learns from stretches that are put together from pieces of so many steps; 0: whole ones), device
-    (cpu, cuda, auto),
+    (cpu, cuda, auto), positions (the share, 0 to below 1, of what is learned that is where a step was,
+    beside its room; for recordings with positions, and training alone),
     least_heard (an access point heard in a smaller share of the training samples is left out of the model),
     statistics (beside each sample the model reads the maximum and the mean of what its window has heard so
     far), refit; and an augmentation instead of the candidates: offset, jitter and shadowing (noise of a whole

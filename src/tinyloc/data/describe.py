@@ -76,7 +76,7 @@ class RecordingsFacts:
 
     `rooms`: seconds per room and role. `heard`: share of the samples in which each access point was heard,
     0..1; `strength`: its median, dBm (NaN if never heard). `grid`: seconds per step. `timed` is False where
-    rows stand in no order of time; then `rooms` counts rows.
+    rows stand in no order of time; then `rooms` counts rows. `positions`: whether those that train have any.
     """
 
     name: str
@@ -87,6 +87,7 @@ class RecordingsFacts:
     strength: dict[str, float]
     unannotated: int
     acceleration: bool
+    positions: bool
     grid: float
     steps: int
     gap_seconds: float
@@ -150,6 +151,7 @@ def facts_of(material: Material) -> RecordingsFacts:
         strength=dict(zip(points, strength, strict=True)),
         unannotated=sum(_unannotated(recording) for recording in recordings),
         acceleration=all(recording.acceleration is not None for recording in recordings),
+        positions=any(one.position is not None for one in material.division.train),
         grid=protocol.seconds_per_step,
         steps=protocol.steps,
         gap_seconds=gap,

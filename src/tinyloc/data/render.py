@@ -51,7 +51,8 @@ def render_recordings(facts: RecordingsFacts) -> RenderableType:
     grid = f"windows of {facts.steps} steps of {facts.grid:.3g} s" if facts.timed else "one row is one window"
     head.append(
         f"{facts.rows:,} rows, {len(facts.heard)} access points, "
-        f"acceleration {'yes' if facts.acceleration else 'no'}, {grid}, "
+        f"acceleration {'yes' if facts.acceleration else 'no'}, "
+        f"positions {'yes' if facts.positions else 'no'}, {grid}, "
         f"{facts.unannotated:,} rows without a room\n{facts.citation}. {facts.licence}.",
         style="dim",
     )

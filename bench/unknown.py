@@ -40,12 +40,9 @@ def without(windows: Windows, room: int) -> Windows:
     )
     kept = windows.room != room
     return dataclasses.replace(
-        windows,
-        rssi=windows.rssi[kept],
+        windows.rows(kept),
         rooms_at=number[windows.rooms_at[kept]],
         room=number[windows.room[kept]],
-        session=windows.session[kept],
-        end_time=windows.end_time[kept],
         rooms=tuple(name for k, name in enumerate(windows.rooms) if k != room),
     )
 

@@ -65,7 +65,7 @@ def _sets(path: Path) -> WindowSets:
 
 def work(task: Task) -> list[Row]:
     """The rows of a task's cells, each written as soon as it is known."""
-    folder, done, shared = StudyFolder(task.out), [], _Shared(task)
+    folder, done, shared = StudyFolder(task.out), [], Shared(task)
     if not task.cells:
         with contextlib.suppress(*_NO_FIGURES):  # then its students say so, each in its own row
             shared.models.teacher()
@@ -83,7 +83,7 @@ def work(task: Task) -> list[Row]:
     return done
 
 
-def _figures(cell: Cell, folder: StudyFolder, shared: _Shared) -> Row:
+def _figures(cell: Cell, folder: StudyFolder, shared: Shared) -> Row:
     """The row of a cell. What a study measured that did not ask for all of it is taken from there."""
     if cell.before is None:
         return shared.row(cell.row)
@@ -105,7 +105,16 @@ def _f1(graph: Graph, windows: Windows) -> float:
     return macro_f1(windows.room, decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1])
 
 
-class _Shared:
+def _in_torch(form: str, checkpoint: Checkpoint, windows: Windows) -> Labels:
+    """The rooms [W] that a network answers in floating point or compressed as the paper does."""
+    from tinyloc.learn.predict import predict
+
+    if form == "float":
+        return np.asarray(predict(checkpoint, windows).argmax(axis=1))
+    return np.asarray(part(form)(form, checkpoint, windows).argmax(axis=1))
+
+
+class Shared:
     """What the cells of a task have in common."""
 
     def __init__(self, task: Task) -> None:
@@ -149,6 +158,25 @@ class _Shared:
             return judged
         return self.graph(pair.final, merged(self.sets), compression)
 
+    def shipped(self, compression: Compression) -> Graph:
+        """The same behind the decision layer that validation chose: what the device runs."""
+        judged = self.judged(compression)
+        choice, _, _ = self.settled(judged)
+        final = self.final(compression, judged)
+        return final if choice is None else choice.behind(final)
+
+    def answers(self, row: Row) -> Labels:
+        """The rooms [W] that a row's model answers to the test windows: PyTorch's, or the reference's, which
+        the device repeats byte for byte. For rows of models, not of baselines.
+        """
+        compression = COMPRESSIONS[row.compression]
+        if not compression.on_device:
+            pair = self.models.pair(compression.source)
+            return _in_torch(compression.form, pair.final, self.sets.test)
+        graph = self.shipped(compression)
+        windows = self.sets.only(graph.access_points).test
+        return decision.answers_of(graph, replay(windows, graph.state, graph.motion))[1]
+
     def crossed(self, row: Row) -> Row:
         """The row with its cross-validation: macro-F1 over the windows that validate in the folds, all folds
         together, each answered by the integer model that the others' windows trained.
@@ -183,11 +211,7 @@ class _Shared:
         """The row with macro-F1 on the recordings that select, of the model that test judges too, behind the
         decision layer that validation chose.
         """
-        compression = COMPRESSIONS[row.compression]
-        judged = self.judged(compression)
-        choice, _, _ = self.settled(judged)
-        final = self.final(compression, judged)
-        graph = final if choice is None else choice.behind(final)
+        graph = self.shipped(COMPRESSIONS[row.compression])
         assert self.task.selection is not None
         windows = _sets(self.task.selection).only(graph.access_points).validation
         return dataclasses.replace(row, selection_f1=_f1(graph, windows))
@@ -206,15 +230,9 @@ class _Shared:
 
     def in_torch(self, row: Row, pair: Pair, form: str) -> Row:
         """Floating-point and the paper's compressions: answers of this computer, sizes of a file."""
-        from tinyloc.learn.predict import predict
-
-        def answers(checkpoint: Checkpoint, windows: Windows) -> Labels:
-            if form == "float":
-                return np.asarray(predict(checkpoint, windows).argmax(axis=1))
-            return np.asarray(part(form)(form, checkpoint, windows).argmax(axis=1))
-
         size = optional("tinyloc.models.compress", "state_dict_kb")
-        judged, final = answers(pair.judged, self.sets.validation), answers(pair.final, self.sets.test)
+        judged = _in_torch(form, pair.judged, self.sets.validation)
+        final = _in_torch(form, pair.final, self.sets.test)
         network = is_network(pair.final.family)
         kilobytes = float(size(form, pair.final)) if size is not None and network else None
         return dataclasses.replace(self.scored(row, judged, final), state_dict_kb=kilobytes)

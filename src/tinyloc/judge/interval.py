@@ -1,0 +1,124 @@
+"""How far a difference on a test set is the test set's own: an interval around it.
+
+Seeds say how far training strays. They do not say how far another test recording would: a score of 300
+windows in which rooms change fifteen times hangs on those fifteen moments. So windows are drawn anew, in
+blocks of neighbours, because neighbours share samples and errors (the moving-block bootstrap, Künsch 1989,
+"The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17). Both models
+are asked the same blocks, and the seeds of each are drawn anew too.
+
+    W windows     S seeds     K rooms
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tinyloc.metrics import Indices, confusion, room_f1
+
+Answers = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """First less second, macro-F1, mean of the seeds, -1 to 1: as measured, and the bounds between which
+    the stated share of the resampled test sets lies. `above`: the share of them in which the first is better.
+    """
+
+    measured: float
+    low: float
+    high: float
+    above: float
+
+
+def difference(
+    true: Indices,
+    session: Indices,
+    first: Answers,
+    second: Answers,
+    *,
+    block: int = 20,
+    draws: int = 2000,
+    share: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """The difference of two models' macro-F1 with its interval.
+
+    `true` and `session` [W], windows in order of session and time; `first` [S, W] and `second` [S', W] the
+    answers of their seeds. `block` windows are drawn together, at least 1; none spans two sessions, and a
+    session that is shorter is a block of its own. Raises ValueError for shapes that do not agree.
+    """
+    truth, sessions = np.asarray(true), np.asarray(session)
+    if truth.ndim != 1 or sessions.shape != truth.shape or not len(truth):
+        raise ValueError(f"true {truth.shape} and session {sessions.shape} are not two lists of one length")
+    for name, answers in (("first", first), ("second", second)):
+        if answers.ndim != 2 or answers.shape[1:] != truth.shape or not len(answers):
+            raise ValueError(f"the {name} answers {answers.shape} are not those to {len(truth)} windows")
+    if block < 1 or draws < 1 or not 0 < share < 1:
+        raise ValueError("an interval needs a block and draws of at least 1, and a share between 0 and 1")
+    random = np.random.default_rng(seed)
+    starts = _starts(sessions, block)
+    seen = _Seen(truth, first, second)
+    measured = seen.mean(np.arange(len(truth)))
+    found = np.empty(draws)
+    for draw in range(draws):
+        rows = _rows(random, sessions, starts, block)
+        seeds = [random.integers(0, len(answers), len(answers)) for answers in (first, second)]
+        found[draw] = seen.mean(rows, *seeds)
+    low, high = np.quantile(found, [(1 - share) / 2, (1 + share) / 2])
+    return Difference(measured, float(low), float(high), float((found > 0).mean()))
+
+
+class _Seen:
+    """Truth and answers as one number a window, so that a resampled confusion table is one count."""
+
+    def __init__(self, truth: npt.NDArray[np.integer], first: Answers, second: Answers) -> None:
+        self.rooms = int(max(truth.max(), first.max(), second.max())) + 1
+        self.truth, self.both = truth, (first, second)
+
+    def mean(
+        self,
+        rows: npt.NDArray[np.int64],
+        first: npt.NDArray[np.int64] | None = None,
+        second: npt.NDArray[np.int64] | None = None,
+    ) -> float:
+        """First less second on these windows, by these seeds (None: all)."""
+        mean = []
+        for answers, seeds in zip(self.both, (first, second), strict=True):
+            counts = np.arange(len(answers)) if seeds is None else seeds
+            scores = {one: self._score(rows, answers[one]) for one in set(counts.tolist())}
+            mean.append(np.mean([scores[one] for one in counts.tolist()]))
+        return float(mean[0] - mean[1])
+
+    def _score(self, rows: npt.NDArray[np.int64], answers: npt.NDArray[np.integer]) -> float:
+        table = confusion(self.truth[rows], answers[rows], self.rooms)
+        return float(room_f1(table)[table.sum(axis=1) > 0].mean())
+
+
+def _starts(session: npt.NDArray[np.integer], block: int) -> npt.NDArray[np.int64]:
+    """Where a block may begin: each window that has `block` of its session from it on, or begins a session
+    that is shorter.
+    """
+    ends = np.flatnonzero(np.diff(session, append=session[-1] - 1)) + 1
+    begins = np.concatenate([[0], ends[:-1]])
+    return np.concatenate(
+        [np.arange(begin, max(end - block, begin) + 1) for begin, end in zip(begins, ends, strict=True)]
+    )
+
+
+def _rows(
+    random: np.random.Generator,
+    session: npt.NDArray[np.integer],
+    starts: npt.NDArray[np.int64],
+    block: int,
+) -> npt.NDArray[np.int64]:
+    """As many windows as there are, by blocks."""
+    count = len(session)
+    rows: list[npt.NDArray[np.int64]] = []
+    while sum(map(len, rows)) < count:
+        first = int(random.choice(starts))
+        some = np.arange(first, min(first + block, count))
+        rows.append(some[session[some] == session[first]])
+    return np.concatenate(rows)[:count]

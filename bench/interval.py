@@ -74,9 +74,7 @@ def main() -> None:
         print(f"{100 * mean:5.1f}  {' '.join(words)}, {len(some)} seeds")
     low, high = 100 * found.low, 100 * found.high
     print(f"{100 * found.measured:+5.1f}  the difference on {label}, {len(test)} windows")
-    print(
-        f"       95 % of the drawn test sets: {low:+.1f} to {high:+.1f}; above 0 in {100 * found.above:.0f} %"
-    )
+    print(f"       95 % of drawn test sets: {low:+.1f} to {high:+.1f}; above 0 in {100 * found.above:.0f} %")
 
 
 if __name__ == "__main__":

@@ -42,17 +42,35 @@ def test_positions_are_read_where_they_are_named(tmp_path: Path) -> None:
     assert first.access_points == ("ap1", "ap2")
     assert first.position is not None
     assert first.position[:2].tolist() == [[1, -2.5], [2, -2.5]]
-    assert np.isnan(first.position[2]).tolist() == [False, True]
+    assert np.isnan(first.position[2]).all()
     (plain, *_), _ = read(path, {"access_points": "ap1,ap2"})
     assert plain.position is None
     with pytest.raises(DataError, match="no column 'z' for a position"):
         read(path, {"position": "x,z"})
-    with pytest.raises(DataError, match="a position needs two columns"):
-        read(path, {"position": "x"})
+    for some in ("x", "", "x,y,time"):
+        with pytest.raises(DataError, match="a position needs two columns"):
+            read(path, {"position": some})
+    for options in ({"position": "time,x"}, {"position": "x,y", "access_points": "ap1,x"}):
+        with pytest.raises(DataError, match="is named for a position and for something else"):
+            read(path, options)
+    table[7][-2] = "4864900"
+    with pytest.raises(DataError, match="at most 10,000 m from its origin") as caught:
+        read(write(path, table), {"position": "x,y"})
+    assert (caught.value.line, caught.value.column, caught.value.value) == (8, "x", 4864900)
+    table[7][-2] = "7"
     table[5][-1] = "there"
     with pytest.raises(DataError) as caught:
         read(write(path, table), {"position": "x,y"})
     assert (caught.value.line, caught.value.column, caught.value.value) == (6, "y", "there")
+
+
+def test_a_column_above_0_dbm_is_doubted(tmp_path: Path) -> None:
+    table = [[*row, str(number % 9)] for number, row in enumerate(rows())]
+    table[0][-1] = "x"
+    _, notes = read(write(tmp_path / "a.csv", table), {})
+    assert any("x rises above 0 dBm" in note and "--with position" in note for note in notes)
+    _, notes = read(tmp_path / "a.csv", {"access_points": "ap1,ap2"})
+    assert notes == ()
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyloc.judge.interval import _rows, _starts, difference
+from tinyloc.judge.interval import _rows, _sessions, difference
 from tinyloc.metrics import macro_f1
 
 
@@ -77,19 +77,29 @@ def test_it_holds_the_true_difference_about_as_often_as_it_says(run):
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(1, 30), st.integers(0, 99))
-def test_blocks_stay_in_their_session_and_every_window_can_be_drawn(lengths, block, seed):
+def test_blocks_stay_in_their_session(lengths, block, seed):
     session = np.repeat(np.arange(len(lengths)), lengths)
-    starts = _starts(session, block)
-    reached = set()
-    for start in starts.tolist():
-        some = [
-            row for row in range(start, min(start + block, len(session))) if session[row] == session[start]
-        ]
-        assert len(some) == min(block, lengths[session[start]])
-        reached.update(some)
-    assert reached == set(range(len(session)))
-    rows = _rows(np.random.default_rng(seed), session, starts, block)
+    rows = _rows(np.random.default_rng(seed), _sessions(session), block)
     assert len(rows) == len(session)
+    at = 0
+    while at < len(rows):  # each block: neighbours of one session, at its end on from its beginning
+        one = int(session[rows[at]])
+        begin, count = sum(lengths[:one]), lengths[one]
+        some = rows[at : at + min(block, count)]
+        expected = begin + (rows[at] - begin + np.arange(min(block, count))) % count
+        assert np.array_equal(some, expected[: len(some)])
+        at += len(some)
+
+
+@pytest.mark.parametrize("lengths", [[100], [100, 21], [200, 5, 40, 1]])
+def test_every_window_is_drawn_as_often_as_any_other(lengths):
+    """At the ends of sessions and in short ones too, but for the block that is cut off at the end."""
+    session = np.repeat(np.arange(len(lengths)), lengths)
+    within, random, many = _sessions(session), np.random.default_rng(3), 6000
+    counts = sum(np.bincount(_rows(random, within, 20), minlength=len(session)) for _ in range(many)) / many
+    assert counts == pytest.approx(np.ones(len(session)), abs=0.12)
+    means = [counts[session == i].mean() for i in range(len(lengths))]
+    assert means == pytest.approx([1] * len(lengths), abs=0.08)
 
 
 def test_what_cannot_be_compared_is_refused():

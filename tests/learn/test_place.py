@@ -177,6 +177,8 @@ def test_training_that_was_stopped_goes_on_to_the_same_bytes(tmp_path):
     others = dataclasses.replace(SETS, train=dataclasses.replace(SETS.train, positions_at=moved))
     with pytest.raises(TrainingError, match="other data or options"):
         train(others, SHORT, resume_from=state)
+    later = dataclasses.replace(SETS, validation=placed(PLAIN.validation, 0.5))  # a refit learns from these
+    assert fingerprint(later, SHORT) != fingerprint(SETS, SHORT)
 
 
 def test_who_does_not_ask_does_not_know_of_it():
@@ -197,7 +199,11 @@ def test_a_share_that_is_none(share):
 def test_positions_that_are_not_there():
     with pytest.raises(UsageError, match="needs recordings that have them"):
         train(PLAIN, SHORT)
-    nowhere = np.full((*PLAIN.train.rooms_at.shape, 2), np.nan, np.float32)
-    nowhere = dataclasses.replace(PLAIN.train, positions_at=nowhere)
-    with pytest.raises(UsageError, match="needs recordings that have them"):
-        train(dataclasses.replace(PLAIN, train=nowhere), SHORT)
+    for axis in (0, 1):  # one axis alone is no position
+        half = SETS.train.positions_at.copy()
+        half[..., axis] = np.nan
+        nowhere = dataclasses.replace(SETS, train=dataclasses.replace(SETS.train, positions_at=half))
+        with pytest.raises(UsageError, match="needs recordings that have them"):
+            train(nowhere, SHORT)
+    forest = dataclasses.replace(SHORT, family="forest")  # trees are grown as ever
+    assert train(PLAIN, forest).config.family == "forest"

@@ -1,10 +1,10 @@
 """How far a difference on a test set is the test set's own: an interval around it.
 
 Seeds say how far training strays. They do not say how far another test recording would: a score of 300
-windows in which rooms change fifteen times hangs on those fifteen moments. So windows are drawn anew, in
-blocks of neighbours, because neighbours share samples and errors (the moving-block bootstrap, Künsch 1989,
-"The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17). Both models
-are asked the same blocks, and the seeds of each are drawn anew too.
+windows in which the room changes six times hangs on those six moments. So windows are drawn anew, in
+blocks of neighbours, because neighbours share samples and errors (the circular block bootstrap, Politis and
+Romano 1992, "A circular block-resampling procedure for stationary data"). Both models are asked the same
+blocks, and the seeds of each are drawn anew too.
 
     W windows     S seeds     K rooms
 """
@@ -59,12 +59,12 @@ def difference(
     if block < 1 or draws < 1 or not 0 < share < 1:
         raise ValueError("an interval needs a block and draws of at least 1, and a share between 0 and 1")
     random = np.random.default_rng(seed)
-    starts = _starts(sessions, block)
+    within = _sessions(sessions)
     seen = _Seen(truth, first, second)
     measured = seen.mean(np.arange(len(truth)))
     found = np.empty(draws)
     for draw in range(draws):
-        rows = _rows(random, sessions, starts, block)
+        rows = _rows(random, within, block)
         seeds = [random.integers(0, len(answers), len(answers)) for answers in (first, second)]
         found[draw] = seen.mean(rows, *seeds)
     low, high = np.quantile(found, [(1 - share) / 2, (1 + share) / 2])
@@ -97,28 +97,27 @@ class _Seen:
         return float(room_f1(table)[table.sum(axis=1) > 0].mean())
 
 
-def _starts(session: npt.NDArray[np.integer], block: int) -> npt.NDArray[np.int64]:
-    """Where a block may begin: each window that has `block` of its session from it on, or begins a session
-    that is shorter.
+def _sessions(session: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Of each window [W, 2] where its session begins and how many windows it has."""
+    begins = np.flatnonzero(np.diff(session, prepend=session[0] - 1))
+    counts = np.diff(begins, append=len(session))
+    return np.repeat(np.column_stack([begins, counts]), counts, axis=0)
+
+
+def _rows(random: np.random.Generator, within: npt.NDArray[np.int64], block: int) -> npt.NDArray[np.int64]:
+    """As many windows as there are, by blocks, each as likely as any other (`within` from `_sessions`).
+
+    A block runs from any window on, at the end of its session on from the beginning: else the windows there
+    would come less often. Where sessions are shorter than a block they begin one so much more often.
     """
-    ends = np.flatnonzero(np.diff(session, append=session[-1] - 1)) + 1
-    begins = np.concatenate([[0], ends[:-1]])
-    return np.concatenate(
-        [np.arange(begin, max(end - block, begin) + 1) for begin, end in zip(begins, ends, strict=True)]
-    )
-
-
-def _rows(
-    random: np.random.Generator,
-    session: npt.NDArray[np.integer],
-    starts: npt.NDArray[np.int64],
-    block: int,
-) -> npt.NDArray[np.int64]:
-    """As many windows as there are, by blocks."""
-    count = len(session)
-    rows: list[npt.NDArray[np.int64]] = []
-    while sum(map(len, rows)) < count:
-        first = int(random.choice(starts))
-        some = np.arange(first, min(first + block, count))
-        rows.append(some[session[some] == session[first]])
-    return np.concatenate(rows)[:count]
+    lengths = np.minimum(block, within[:, 1])
+    chance = 1 / lengths
+    chance /= chance.sum()
+    many = -(-len(within) // int(lengths.min()))
+    firsts = random.choice(len(within), many, p=chance)
+    enough = int(np.searchsorted(np.cumsum(lengths[firsts]), len(within))) + 1
+    rows = []
+    for first in firsts[:enough].tolist():
+        begin, count = within[first]
+        rows.append(begin + (first - begin + np.arange(lengths[first])) % count)
+    return np.concatenate(rows)[: len(within)]

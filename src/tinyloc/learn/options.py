@@ -218,9 +218,9 @@ class TrainOptions:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
         self._check_ensemble()
-        if self.distil is not None and not any(map(is_network, self._families)):
+        if self.distil is not None and not any(map(is_network, self.families)):
             raise no_network(self.family, "it cannot be taught by another model", members=bool(self.members))
-        forgetful = [one for one in self._families if not CONFIGS[one].stepwise]
+        forgetful = [one for one in self.families if not CONFIGS[one].stepwise]
         if self.state == "carried" and forgetful:
             raise carries_no_state(forgetful[0])
         if self.piece_steps and self.state != "carried":
@@ -245,7 +245,7 @@ class TrainOptions:
             raise remembers_for_ever()
 
     @property
-    def _families(self) -> tuple[str, ...]:
+    def families(self) -> tuple[str, ...]:
         """Its own, or those of an ensemble's members."""
         return tuple(one.family for one in self.members) or (self.family,)
 
@@ -302,14 +302,20 @@ def is_sparse(train: Windows) -> bool:
     return heard_fraction(train) < SPARSE_BELOW
 
 
+def _placed(train: Windows) -> bool:
+    """Whether the position of any step was noted, along both axes."""
+    where = train.positions_at
+    return where is not None and bool(np.isfinite(where).all(axis=-1).any())
+
+
 def resolve(options: TrainOptions, train: Windows) -> TrainOptions:
     """The options with every "by the windows" answered, from the training windows alone. Raises UsageError
     where they ask for positions that these windows do not have.
     """
-    if options.positions and (train.positions_at is None or np.isnan(train.positions_at).all()):
+    if options.positions and any(map(is_network, options.families)) and not _placed(train):
         raise UsageError(
             "learning positions needs recordings that have them",
-            hint="Leave positions out, or name the columns with --with position=x,y.",
+            hint="Leave positions out; for an own file, name its columns with --with position=x,y.",
         )
     sparse = is_sparse(train)
     batch = options.batch or (SPARSE_BATCH if sparse else DENSE_BATCH)

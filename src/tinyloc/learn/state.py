@@ -68,9 +68,9 @@ def fingerprint(
         digest.update(windows.room.tobytes())
         if options.accelerometer and windows.acceleration is not None:
             digest.update(windows.acceleration.tobytes())
+        if options.positions and windows.positions_at is not None:
+            digest.update(b"positions" + windows.positions_at.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
-    if options.positions and sets.train.positions_at is not None:
-        digest.update(b"positions" + sets.train.positions_at.tobytes())
     if targets is not None:
         digest.update(repr((targets.dtype.str, targets.shape)).encode() + targets.tobytes())
     return digest.hexdigest()

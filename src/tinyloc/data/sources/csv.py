@@ -40,6 +40,8 @@ SHORTEST_STEP = 0.05
 PACKET_STEP = 0.2
 REST_RANGE = 1.5
 """How near to 9.81 the usual length of the acceleration must be for it to look like m/s^2."""
+FARTHEST = 10_000.0
+"""The largest coordinate of a position, m: what float32 holds to the millimetre, and no building exceeds."""
 _AXES = ("ax", "ay", "az")
 
 OPTIONS = {
@@ -48,7 +50,7 @@ OPTIONS = {
     "session": "column with the session (default session)",
     "access_points": "columns with RSSI (default: all others that have a name)",
     "acceleration": "three columns in g (default ax,ay,az)",
-    "position": "two columns in metres, to learn from with --tune positions=0.9 (default none)",
+    "position": "two columns in metres, to learn from with --tune positions=0.5 (default none)",
     "time_unit": f"one of {', '.join(TIME_UNITS)} (default auto)",
     "not_heard": "number that means not heard, besides an empty cell",
     "test_sessions": "sessions that test",
@@ -84,12 +86,13 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
     time_name = _column(table, options, "time", required=True)
     room_name = _column(table, options, "room")
     session_name = _column(table, options, "session")
-    axes, place = _axes(table, options), _place(table, options)
+    axes = _axes(table, options)
+    place = _place(table, options, {time_name, room_name, session_name, *axes})
     points = _points(table, options, {time_name, room_name, session_name, *axes, *place})
     time, notes = read_time(table, time_name, str(choose(options, "time_unit", "auto", TIME_UNITS)))
     rssi = _rssi(table, points, options)
     moves = np.column_stack([table.numbers(name, "g") for name in axes]) if axes else None
-    places = np.column_stack([table.numbers(name, "metres") for name in place]) if place else None
+    places = _positions(table, place) if place else None
     rooms = table.text(room_name) if room_name else None
     made, joined = [], 0
     for name, rows in _sessions(table, session_name):
@@ -109,14 +112,21 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
         notes += (
             f"{counted(joined, 'row')} had the time of the row before {them} and {were} joined with it.",
         )
-    notes += _doubts(rssi, moves)
+    notes += _doubts(rssi, points, moves)
     _check_enough(table, made, room_name)
     return tuple(made), notes
 
 
-def _doubts(rssi: FloatArray, moves: FloatArray | None) -> tuple[str, ...]:
-    """Notes on what a radio or a sensor may report, but seldom does: 0 dBm, and 9.81 g at rest."""
+def _doubts(rssi: FloatArray, points: tuple[str, ...], moves: FloatArray | None) -> tuple[str, ...]:
+    """Notes on what a radio or a sensor may report, but seldom does: 0 dBm and more, 9.81 g at rest."""
     notes: tuple[str, ...] = ()
+    loud = [name for name, one in zip(points, rssi.T, strict=True) if (one > 0).any()]
+    if loud:
+        notes += (
+            f"{', '.join(loud[:4])} rise{'s' * (len(loud) == 1)} above 0 dBm, which access points seldom do: "
+            f"if there is none, name those that are with {flag('access_points')}, or a position with "
+            f"{flag('position')}.",
+        )
     zeros = int((rssi == 0).sum())
     if zeros:
         notes += (
@@ -179,9 +189,9 @@ def _axes(table: Table, options: Options) -> tuple[str, ...]:
     return there
 
 
-def _place(table: Table, options: Options) -> tuple[str, ...]:
+def _place(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
     wanted = names(options, "position")
-    if not wanted:
+    if options.get("position") is None:
         return ()
     for name in wanted:
         if name not in table.columns:
@@ -198,7 +208,33 @@ def _place(table: Table, options: Options) -> tuple[str, ...]:
             line=1,
             hint="Name two columns in metres: --with position=x,y.",
         )
+    twice = [name for name in wanted if name in taken | set(names(options, "access_points"))]
+    if twice:
+        raise DataError(
+            f"the column {twice[0]!r} is named for a position and for something else",
+            path=table.path,
+            line=1,
+            hint=f"Check {flag('position')}.",
+        )
     return wanted
+
+
+def _positions(table: Table, columns: tuple[str, ...]) -> FloatArray:
+    """Positions [R, 2] m, NaN where either cell is empty; refuses those of a map, in place of a home."""
+    found = np.column_stack([table.numbers(name, "metres") for name in columns])
+    found[np.isnan(found).any(axis=1)] = np.nan
+    bad = np.argwhere(np.abs(found) > FARTHEST)
+    if len(bad):
+        row, column = (int(index) for index in bad[0])
+        raise DataError(
+            f"a position is at most {FARTHEST:,.0f} m from its origin ({counted(len(bad), 'such cell')})",
+            path=table.path,
+            line=int(table.lines[row]),
+            column=columns[column],
+            value=float(found[row, column]),
+            hint="Count metres from a corner of the building.",
+        )
+    return found
 
 
 def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:

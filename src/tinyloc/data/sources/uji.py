@@ -37,6 +37,8 @@ SHA256 = {
     "trainingData.csv": "45ca0128bd12019c976bb4793e407c979c82995d7a5940ab7288620247905168",
     "validationData.csv": "5f90c536648cd657b2c516d20c4e0968d4003279ea6bd5d5d5322d3f1e8905c0",
 }
+_ORIGIN = (-7700.0, 4864700.0)
+"""From where positions are counted, m: a corner of the campus."""
 _TIE = 1e-4
 _TRUTH = ("LONGITUDE", "LATITUDE", "FLOOR", "BUILDINGID", "SPACEID", "RELATIVEPOSITION", "USERID", "PHONEID")
 
@@ -99,7 +101,8 @@ class _Rows:
                     access_points=self.names,
                     session=f"{role}: user {int(number) // 1000}, phone {int(number) % 1000}",
                     room=areas[rows],
-                    position=np.column_stack([self.truth["LONGITUDE"][rows], self.truth["LATITUDE"][rows]]),
+                    position=np.column_stack([self.truth["LONGITUDE"][rows], self.truth["LATITUDE"][rows]])
+                    - _ORIGIN,
                 )
             )
         return made

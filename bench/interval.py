@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tinyloc.data import load_windows_file
-from tinyloc.judge.interval import Answers, difference
+from tinyloc.judge.interval import BLOCK, Answers, difference
 from tinyloc.metrics import macro_f1
 from tinyloc.study.cells import Shared
 from tinyloc.study.engine import plan
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--set", help="which data set of the grid (default: its first)")
     for which in ("first", "second"):
         parser.add_argument(f"--{which}", nargs=2, metavar=("LINE", "COMPRESSION"), required=True)
-    parser.add_argument("--block", type=int, default=20, help="windows drawn together (20)")
+    parser.add_argument("--block", type=int, default=BLOCK, help=f"windows drawn together ({BLOCK})")
     parser.add_argument("--draws", type=int, default=2000, help="test sets drawn (2000)")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     given = parser.parse_args()

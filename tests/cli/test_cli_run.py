@@ -54,6 +54,16 @@ def test_the_result_holds_what_scripts_read(finished: tuple[Path, Done]) -> None
     assert value["device"]["tier"] == "pip"
 
 
+def test_how_far_the_device_is_ahead_is_that_of_the_figures(finished: tuple[Path, Done]) -> None:
+    value = json.loads(finished[1].out)
+    for name in ("forest300", "forest_small", "knn"):
+        other = value["baselines"][name]
+        ahead = other["ahead"]
+        assert ahead["measured"] == pytest.approx(value["f1_macro"]["device"] - other["f1_macro"])
+        assert -1 <= ahead["low"] <= ahead["high"] <= 1
+        assert ahead["block"] == 20
+
+
 def test_the_command_is_kept_as_typed(finished: tuple[Path, Done], recording: Path) -> None:
     folder, said = finished
     command = json.loads(said.out)["command"]

@@ -30,7 +30,16 @@ def test_everything_is_there_in_80_columns(make: object) -> None:
     assert "…" not in text
     for name in ("Float", "Integer", "Device", "Forest of 300", "Small forest", "Nearest neighbours"):
         assert f"\n{name}" in text
-    for name in ("macro-F1 %", "accuracy %", "Flash", "RAM with stack", "instructions", "cycles", "energy"):
+    for name in (
+        "macro-F1 %",
+        "accuracy %",
+        "is ahead",
+        "Flash",
+        "RAM with stack",
+        "instructions",
+        "cycles",
+        "energy",
+    ):
         assert name in text
     assert "\x1b" not in text
 
@@ -63,3 +72,4 @@ def test_a_bare_result_still_prints() -> None:
         device=base.device.model_copy(update={"tiers": ()}),
     )
     assert "Forest of 300" in _text(bare)
+    assert "is ahead" not in _text(bare)

@@ -68,6 +68,34 @@ def test_a_baseline_that_wins_is_named_with_its_figures() -> None:
     assert words.wins(campus()) == ["Forest of 300 (2.8 MB, too large): macro-F1 89.1 against 77.3."]
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        ((0.0112, -0.0061, 0.0289), "+1.1 (-0.6 to 2.9)"),
+        ((-0.028, -0.0534, -0.0071), "-2.8 (-5.3 to -0.7)"),
+        ((-0.0004, -0.0002, 0.0), "0.0 (0.0 to 0.0)"),
+    ],
+)
+def test_how_far_the_device_is_ahead(ahead: tuple[float, float, float], said: str) -> None:
+    measured, low, high = ahead
+    found = r.Ahead(measured=measured, low=low, high=high, block=20)
+    assert f"{words.lead(found)} ({words.drawn(found)})" == said
+
+
+def test_a_test_too_small_to_tell_is_called_so() -> None:
+    base = campus()
+    forest = base.baselines.forest300
+    close = forest.model_copy(update={"ahead": r.Ahead(measured=-0.118, low=-0.2, high=0.01, block=1)})
+    (said,) = words.wins(campus(baselines=base.baselines.model_copy(update={"forest300": close})))
+    assert said.endswith("89.1 against 77.3; these test windows cannot tell the two apart.")
+    bare = campus(baselines=r.Baselines(forest300=forest.model_copy(update={"ahead": None})))
+    for said in (words.leads, words.ahead):
+        assert "(seed " not in said(base)
+        assert "(seed " in said(small(**_seeds(0.80, 0.82)))
+        assert said(bare) == ""
+    assert "forest of 300 -11.8 (-15.0 to -8.0), nearest neighbours +12.8" in words.ahead(base)
+
+
 def test_with_seeds_the_means_decide() -> None:
     # One seed where the forest loses, but over the seeds it wins.
     assert "mean of 3 seeds" in words.wins(small(**_seeds(0.80, 0.82)))[0]

@@ -12,6 +12,7 @@ blocks, and the seeds of each are drawn anew too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from tinyloc.metrics import Indices, confusion, room_f1
 
 Answers = npt.NDArray[np.integer]
+
+BLOCK: Final = 20
+"""Windows that are drawn together, unless told."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def difference(
     first: Answers,
     second: Answers,
     *,
-    block: int = 20,
+    block: int = BLOCK,
     draws: int = 2000,
     share: float = 0.95,
     seed: int = 0,

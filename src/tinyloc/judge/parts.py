@@ -137,6 +137,25 @@ class Room(Part):
     )
 
 
+Lead = Annotated[float, Field(ge=-1.0, le=1.0)]
+
+
+class Ahead(Part):
+    """The device's macro-F1 less a simpler method's, and how much of that is these test windows' own: an
+    interval over test sets drawn anew from them (`judge/interval.py`).
+    """
+
+    measured: Lead = field("As measured; below 0 where the simpler method is better", "-1 to 1")
+    low: Lead = field("2.5 % of the drawn test sets are below this", "-1 to 1")
+    high: Lead = field("2.5 % of the drawn test sets are above this", "-1 to 1")
+    block: Annotated[int, Field(ge=1)] = field(
+        "Neighbouring windows drawn together; 1 where windows have no order in time", "windows"
+    )
+
+
+AHEAD = "The device beside it; null in a file of before there was such a figure"
+
+
 class Forest(Part):
     """A random forest on window statistics, for comparison."""
 
@@ -148,6 +167,7 @@ class Forest(Part):
     )
     trees: Count | None = field("Trees", "trees", default=None)
     leaves: Count | None = field("Most leaves a tree may have; null for no limit", "leaves", default=None)
+    ahead: Ahead | None = field(AHEAD, default=None)
 
 
 class Neighbours(Part):
@@ -157,6 +177,7 @@ class Neighbours(Part):
     accuracy: Share = field("Accuracy on the test windows", SHARE)
     k: Annotated[int, Field(ge=1)] = field("Neighbours that vote", "neighbours")
     note: str = field("What it was trained on and what it would need", default="")
+    ahead: Ahead | None = field(AHEAD, default=None)
 
 
 class Baselines(Part):

@@ -17,6 +17,7 @@ from tinyloc import files
 from tinyloc.errors import ModelFileError
 from tinyloc.judge.parts import (
     SHARE,
+    Ahead,
     Baselines,
     Bracket,
     Count,
@@ -52,6 +53,7 @@ VERSION = 1
 __all__ = [
     "SCHEMA",
     "VERSION",
+    "Ahead",
     "Baselines",
     "Bracket",
     "Cycles",

@@ -20,7 +20,7 @@ from tinyloc.device.firmware import Firmware
 from tinyloc.device.tiers import Tier
 from tinyloc.emit.write import state_bytes
 from tinyloc.errors import BudgetError, DeviceError
-from tinyloc.judge import agreement, metrics
+from tinyloc.judge import agreement, interval, metrics
 from tinyloc.judge import result as verdict
 from tinyloc.judge.budget import Fit
 from tinyloc.models import classic
@@ -139,14 +139,18 @@ class Compared:
     knn: verdict.Neighbours
 
 
-def baselines(sets: WindowSets, flash_bytes: int, seed: int, refit: bool) -> Compared:
-    """Forests and nearest neighbours on the same windows; the small forest gets our own flash. `refit`: they
-    too learn from validation windows when validation has chosen.
+def baselines(sets: WindowSets, ours: Labels, flash_bytes: int, seed: int, refit: bool) -> Compared:
+    """Forests and nearest neighbours on the same windows, each beside the device's answers `ours`; the small
+    forest gets our own flash. `refit`: they too learn from validation windows when validation has chosen.
     """
     truth = sets.test.room
 
     def scores(labels: Labels) -> dict[str, Any]:
-        return {"f1_macro": metrics.macro_f1(truth, labels), "accuracy": metrics.accuracy(truth, labels)}
+        return {
+            "f1_macro": metrics.macro_f1(truth, labels),
+            "accuracy": metrics.accuracy(truth, labels),
+            "ahead": _ahead(sets.test, ours, labels),
+        }
 
     train, validation = sets.train, sets.validation
     large = classic.forest(joined(train, validation) if refit else train, seed=seed)
@@ -173,6 +177,15 @@ def baselines(sets: WindowSets, flash_bytes: int, seed: int, refit: bool) -> Com
             note=f"{near.choices['scaling']} input, chosen on validation; keeps every training window",
         ),
     )
+
+
+def _ahead(test: Windows, ours: Labels, theirs: Labels) -> verdict.Ahead:
+    """By how much `ours` is better, and how far the test windows can tell. Windows without an order in time
+    have no neighbours: each is drawn by itself.
+    """
+    block = interval.BLOCK if test.seconds_per_step > 0 else 1
+    found = interval.difference(test.room, test.session, ours[None], theirs[None], block=block)
+    return verdict.Ahead(measured=found.measured, low=found.low, high=found.high, block=block)
 
 
 def verify(
@@ -230,7 +243,7 @@ def _judge(
     }
     memory = _memory(main, graph, limits)
     fit = Fit(memory.flash_bytes, memory.ram_bytes, limits.flash_bytes, limits.ram_bytes)
-    compared = baselines(sets, memory.flash_bytes, seed, bool(checkpoint.training.get("refit")))
+    compared = baselines(sets, main.settled, memory.flash_bytes, seed, bool(checkpoint.training.get("refit")))
     cost = estimate(main.firmware, main.run)
     timed = test.seconds_per_step > 0
     return verdict.Result(

@@ -106,7 +106,8 @@ def render(result: Result) -> RenderableType:
     lines.append(Padding(_scores(result), (1, 0, 0, 0)))
     lines.append(Text("* best of device and baselines, on the same test windows", style="dim"))
     said = ("", *(notice.text for notice in notices))
-    lines.extend(Text(text) for text in (words.seeds(result), words.changes(result)) if text not in said)
+    more = words.ahead(result), words.seeds(result), words.changes(result)
+    lines.extend(Text(text) for text in more if text not in said)
     lines.append(Padding(_memory(result), (1, 0, 1, 0)))
     lines.append(_cost(result))
     power = result.energy.average_uw

@@ -25,7 +25,12 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        percent=words.percent, count=words.count, quantity=words.quantity, kilobytes=kilobytes
+        percent=words.percent,
+        lead=words.lead,
+        drawn=words.drawn,
+        count=words.count,
+        quantity=words.quantity,
+        kilobytes=kilobytes,
     )
     return environment
 
@@ -44,6 +49,7 @@ def render(result: Result) -> str:
         notices=words.notices(result),
         rows=words.rows(result),
         best=max(row.f1 for row in words.rows(result)[2:]),
+        leads=words.leads(result),
         seeds=words.seeds(result),
         changes=words.changes(result),
         matrix=figures.matrix(result),

@@ -8,8 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tinyloc.judge.budget import Fit, kilobytes
-from tinyloc.judge.result import Result
+from tinyloc.judge.result import Ahead, Result
 from tinyloc.models.config import EnsembleConfig
+
+DRAWN = (
+    "where 95 % of test sets lie that are drawn anew from these windows; with 0 between, they cannot tell the "
+    "two apart."
+)
+"""What `drawn` says."""
 
 FLAPPING = 2.0
 """Answered room changes for each true one from which a notice is due."""
@@ -17,7 +23,9 @@ FLAPPING = 2.0
 
 @dataclass(frozen=True)
 class Row:
-    """One method in the comparison. `f1` and `accuracy` from 0 to 1; `ours` for the model's three forms."""
+    """One method in the comparison. `f1` and `accuracy` from 0 to 1; `ours` for the model's three forms;
+    `ahead`: the device beside it.
+    """
 
     name: str
     f1: float
@@ -25,6 +33,7 @@ class Row:
     where: str
     ours: bool = False
     note: str = ""
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,21 @@ def model(family: str, size: str) -> str:
 def percent(share: float | None) -> str:
     """0.869 -> "86.9"; None -> "–"."""
     return "–" if share is None else f"{100 * share:.1f}"
+
+
+def lead(ahead: Ahead) -> str:
+    """By how many points the device is ahead: "+1.1"."""
+    points = _points(ahead.measured)
+    return f"+{points}" if float(points) > 0 else points
+
+
+def drawn(ahead: Ahead) -> str:
+    """Between which points 95 % of test sets drawn anew lie: "-0.6 to 2.9"."""
+    return f"{_points(ahead.low)} to {_points(ahead.high)}"
+
+
+def _points(share: float) -> str:
+    return f"{round(100 * share, 1) or 0.0:.1f}"
 
 
 def count(value: float) -> str:
@@ -132,6 +156,7 @@ def rows(result: Result) -> list[Row]:
             simple.forest300.accuracy,
             _size(simple.forest300.flash_bytes, result),
             note=simple.forest300.note,
+            ahead=simple.forest300.ahead,
         ),
     ]
     small, knn = simple.forest_small, simple.knn
@@ -139,9 +164,14 @@ def rows(result: Result) -> list[Row]:
         trees = f"{small.trees} trees" if small.trees else "Small forest"
         leaves = f", {small.leaves} leaves" if small.leaves else ""
         where = ", ".join(part for part in (f"{trees}{leaves}", _size(small.flash_bytes, result)) if part)
-        found.append(Row("Small forest", small.f1_macro, small.accuracy, where, note=small.note))
+        found.append(
+            Row("Small forest", small.f1_macro, small.accuracy, where, note=small.note, ahead=small.ahead)
+        )
     if knn is not None:
-        found.append(Row("Nearest neighbours", knn.f1_macro, knn.accuracy, f"k = {knn.k}", note=knn.note))
+        where = f"k = {knn.k}"
+        found.append(
+            Row("Nearest neighbours", knn.f1_macro, knn.accuracy, where, note=knn.note, ahead=knn.ahead)
+        )
     return found
 
 
@@ -164,8 +194,37 @@ def wins(result: Result) -> list[str]:
             over = f", mean of {summary.count} seeds"
         if theirs > mine:
             where = f" ({row.where})" if row.where else ""
-            said.append(f"{row.name}{where}: macro-F1 {percent(theirs)} against {percent(mine)}{over}.")
+            close = ""
+            if not over and row.ahead is not None and row.ahead.low <= 0 <= row.ahead.high:
+                close = "; these test windows cannot tell the two apart"
+            said.append(
+                f"{row.name}{where}: macro-F1 {percent(theirs)} against {percent(mine)}{over}{close}."
+            )
     return said
+
+
+def ahead(result: Result) -> str:
+    """By how much the device is ahead of each simpler method, in one sentence, or nothing."""
+    found = [
+        f"{row.name.lower()} {lead(row.ahead)} ({drawn(row.ahead)})"
+        for row in rows(result)
+        if row.ahead is not None
+    ]
+    if not found:
+        return ""
+    return f"The device is ahead, in points of macro-F1{_whose(result)}: {', '.join(found)}. In brackets: {DRAWN}"
+
+
+def leads(result: Result) -> str:
+    """What `lead` means in a table, or nothing where no row has one."""
+    if all(row.ahead is None for row in rows(result)):
+        return ""
+    whose = f"the device's macro-F1{_whose(result)} less theirs"
+    return f"Ahead by: {whose}, in points. Below it: {DRAWN}"
+
+
+def _whose(result: Result) -> str:
+    return f" (seed {result.seed})" if result.seeds_summary is not None else ""
 
 
 def seeds(result: Result) -> str:

@@ -5,6 +5,7 @@
     TinylocError
     ├── UsageError            a flag or a combination of flags that cannot be
     ├── DataError             a recording: file, line, column, value, what was expected
+    │   ├── AbsentError       a data set that is in none of the folders
     │   └── DownloadError     a data set that could not be fetched or failed its checksum
     ├── SplitError            sessions, rooms or windows that cannot be divided as asked
     ├── TrainingError         training that diverged or cannot start
@@ -72,6 +73,10 @@ class DataError(TinylocError):
         if value is not None:
             place.append(f"value {value!r}")
         super().__init__(f"{', '.join(place)}: {message}" if place else message, hint=hint)
+
+
+class AbsentError(DataError):
+    """A data set that is in none of the folders that were looked into."""
 
 
 class DownloadError(DataError):

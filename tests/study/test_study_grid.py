@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
-from study_grids import TINY, write
+from byrne_trees import house, unpack
+from study_grids import HOUSE, TINY, write
 
-from tinyloc.errors import UsageError
+from tinyloc.data.splits import Material, build_sets
+from tinyloc.data.windows import WindowSets
+from tinyloc.errors import AbsentError, UsageError
 from tinyloc.learn.options import Augmentation
 from tinyloc.study.compressions import require
-from tinyloc.study.grid import load_grid, paper_grid
+from tinyloc.study.engine import plan
+from tinyloc.study.grid import load_grid, own_grid, paper_grid
+from tinyloc.study.table import StudyFolder
 
 
 def test_what_a_grid_says(tmp_path: Path) -> None:
@@ -156,3 +162,58 @@ def test_the_papers_grid_has_the_papers_models() -> None:
     assert of["uji"][2:] == ["mamba H32L1", "mamba H8L2", "mamba H8L1", "mamba H4L1", "mamba H2L1"]
     assert sum(len(models) for models in of.values()) == 23
     assert all(m.train.crf and len(m.teachers) == 1 and m.teachers[0].family == m.family for m in grid.models)
+    assert {m.variant for m in grid.models} == {"paper"}, "the page sets them beside the winners"
+
+
+def test_data_sets_of_the_paper_that_are_not_here_are_left_out(tmp_path: Path) -> None:
+    unpack(tmp_path / "byrne", house(), "A")
+    folder = StudyFolder(tmp_path / "out")
+    folder.cells.mkdir(parents=True)
+    folder.windows.mkdir()
+    tasks, about = plan(paper_grid(), folder, tmp_path)
+    assert [one["label"] for one in about["sets"]] == ["byrne:A"]
+    assert {cell.row.set for task in tasks for cell in task.cells} == {"byrne:A"}
+    assert [text.split(": ")[0] for text in about["left_out"]] == ["byrne:B", "byrne:C", "byrne:D", "uji"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(AbsentError, match="byrne:A"):
+        plan(paper_grid(), folder, tmp_path / "none")
+    ordinary = dataclasses.replace(paper_grid(), leave_out=())
+    with pytest.raises(AbsentError):
+        plan(ordinary, folder, tmp_path)
+
+
+def test_the_grid_for_any_recordings(tmp_path: Path) -> None:
+    grid = own_grid(["house", "a/home.csv"], {"not_heard": "0"}, seeds=2)
+    assert [(one.name, one.label) for one in grid.sets] == [("house", "house"), ("a/home.csv", "home.csv")]
+    assert all(one.options == (("not_heard", "0"),) for one in grid.sets)
+    assert grid.seeds == (0, 1)
+    assert all(model.sets == ("house", "home.csv") for model in grid.models)
+    same = own_grid(["a/home.csv", "b/home.csv"], {})
+    assert [one.label for one in same.sets] == ["a/home.csv", "b/home.csv"]
+    with pytest.raises(UsageError, match="only once"):
+        own_grid(["house", "house"], {})
+
+
+def test_models_that_recordings_cannot_have_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_order(material: Material) -> WindowSets:
+        sets = build_sets(material)
+        parts = (
+            dataclasses.replace(one, seconds_per_step=0.0) for one in (sets.train, sets.validation, sets.test)
+        )
+        train, validation, test = parts
+        return dataclasses.replace(sets, train=train, validation=validation, test=test)
+
+    monkeypatch.setattr("tinyloc.study.engine.build_sets", without_order)
+    folder = StudyFolder(tmp_path / "out")
+    folder.cells.mkdir(parents=True)
+    folder.windows.mkdir()
+    grid = own_grid(["house"], HOUSE)
+    tasks, about = plan(grid, folder, None)
+    reason = "single samples have no order in time"
+    (left,) = about["left_out"]
+    assert left.startswith(f"house: mamba H8L1 carried: {reason}")
+    assert "carried" not in {cell.row.variant for task in tasks for cell in task.cells}
+    with pytest.raises(UsageError, match=reason):
+        plan(dataclasses.replace(grid, leave_out=()), folder, None)

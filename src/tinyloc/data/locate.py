@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tinyloc.data.fetch import check_recorded, fetch
 from tinyloc.data.sources.base import Source
-from tinyloc.errors import DataError
+from tinyloc.errors import AbsentError
 
 VARIABLE = "TINYLOC_DATA"
 
@@ -69,7 +69,7 @@ def locate(
 ) -> Path:
     """The folder that holds all files of `source`, fetched if need be.
 
-    Raises DataError that says where it was looked for and how to get it; DownloadError where the download
+    Raises AbsentError that says where it was looked for and how to get it; DownloadError where the download
     fails.
     """
     if not source.needs:
@@ -90,7 +90,7 @@ def locate(
         for place in places
     )
     how = f"Fetch it from {source.home} into that folder"
-    raise DataError(
+    raise AbsentError(
         f"the data set {source.name!r} is not here: {looked}",
         hint=f"{how}, or leave --data-dir out to download it." if fetchable else f"{how}.",
     )

@@ -12,8 +12,8 @@ from tinyloc.judge.result import Ahead, Result
 from tinyloc.models.config import EnsembleConfig
 
 DRAWN = (
-    "where 95 % of test sets lie that are drawn anew from these windows; with 0 between, they cannot tell the "
-    "two apart."
+    "where 95 % of test sets lie that are drawn anew from these windows; with 0 between, they cannot tell "
+    "the two apart."
 )
 """What `drawn` says."""
 
@@ -212,7 +212,8 @@ def ahead(result: Result) -> str:
     ]
     if not found:
         return ""
-    return f"The device is ahead, in points of macro-F1{_whose(result)}: {', '.join(found)}. In brackets: {DRAWN}"
+    unit = f"points of macro-F1{_whose(result)}"
+    return f"The device is ahead, in {unit}: {', '.join(found)}. In brackets: {DRAWN}"
 
 
 def leads(result: Result) -> str:

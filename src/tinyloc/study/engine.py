@@ -22,8 +22,17 @@ from tinyloc.data import load_material, save_windows
 from tinyloc.data.folds import build_folds, build_selection
 from tinyloc.data.splits import Material, build_sets
 from tinyloc.data.windows import WindowSets
-from tinyloc.errors import SplitError, StoppedError, TrainingError, UsageError
+from tinyloc.errors import (
+    AbsentError,
+    DownloadError,
+    SplitError,
+    StoppedError,
+    TinylocError,
+    TrainingError,
+    UsageError,
+)
 from tinyloc.learn.options import model_config
+from tinyloc.learn.streams import streams
 from tinyloc.quant.decision import impossible
 from tinyloc.quant.follow import impossible as unfollowed
 from tinyloc.study import baselines
@@ -79,17 +88,26 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
     """All tasks of a grid, and what the page says about it. Loads the data sets and leaves their windows."""
     tier = tier_name(grid.tier, grid.board) if any(map(_on_device, grid.models)) else ""
     tasks: list[Task] = []
-    sets_about = []
+    sets_about: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    missing: TinylocError | None = None
     for entry in grid.sets:
-        material = load_material(entry.name, data_dir=data_dir, **dict(entry.options))
+        try:
+            material = load_material(entry.name, data_dir=data_dir, **dict(entry.options))
+        except (AbsentError, DownloadError) as error:
+            if "sets" not in grid.leave_out:
+                raise
+            missing = missing or error
+            left_out.append(f"{entry.label}: {error.message}")
+            continue
         sets = build_sets(material)
         path = _left(folder, sets)
-        models = [model for model in grid.models if entry.label in model.sets]
+        asked = [model for model in grid.models if entry.label in model.sets]
+        models, reasons = _those_possible(grid, asked, sets)
+        left_out += [f"{entry.label}: {reason}" for reason in reasons]
         folds: tuple[Path, ...] = ()
         if grid.cross_validation and any(map(_on_device, models)):
             folds = tuple(_left(folder, fold) for fold in _folds(grid, material))
-        for model in models:
-            _possible(grid, model, sets)
         selecting = build_selection(material)
         selection = None if selecting is None else _left(folder, selecting)
         for seed in grid.seeds:
@@ -101,8 +119,11 @@ def plan(grid: Grid, folder: StudyFolder, data_dir: Path | None) -> tuple[list[T
             tasks += _baseline_tasks(grid, entry, sets, seed, folder, path)
         selects = 0 if selecting is None else len(selecting.validation)
         sets_about.append({**_about(entry, sets), "folds": len(folds), "selection": selects})
+    if missing is not None and not sets_about:
+        raise missing
     about = {
         "sets": sets_about,
+        "left_out": left_out,
         "budgets_kb": list(grid.budgets),
         "seeds": list(grid.seeds),
         "cross_validation": grid.cross_validation,
@@ -133,24 +154,39 @@ def _left(folder: StudyFolder, sets: WindowSets) -> Path:
     return path
 
 
-def _possible(grid: Grid, model: Model, sets: WindowSets) -> None:
-    """Raise UsageError where a model cannot have that shape, or its decision layer, on these windows."""
-    try:
-        model_config(model.train, sets.train)
-        reason = impossible(model.train.state, sets.validation) if model.decision == "filter" else ""
-        if reason:
-            raise UsageError(f'decision = "filter": {reason}', hint='Choose "none" or "auto".')
-        reason = unfollowed(model.train.state, sets.validation) if model.follow else ""
-        if reason:
-            raise UsageError(f"follow: {reason}", hint="Leave it out.")
-        for teacher in model.teachers:
-            if not teacher.trees:
-                model_config(model.teacher_options(teacher), sets.train)
-    except UsageError as error:
-        raise UsageError(
-            f"{grid.where}, models: {model.family} {model.size} on {sets.name}: {error.message}",
-            hint=error.hint,
-        ) from None
+def _those_possible(grid: Grid, models: Sequence[Model], sets: WindowSets) -> tuple[list[Model], list[str]]:
+    """The models that these windows can have, and why not the others: an error, unless the grid leaves them
+    out.
+    """
+    kept, reasons = [], []
+    for model in models:
+        try:
+            _possible(model, sets)
+        except UsageError as error:
+            name = " ".join(word for word in (model.family, model.size, model.variant) if word)
+            if "models" not in grid.leave_out:
+                where = f"{grid.where}, models: {name} on {sets.name}"
+                raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
+            reasons.append(f"{name}: {error.message}")
+        else:
+            kept.append(model)
+    return kept, reasons
+
+
+def _possible(model: Model, sets: WindowSets) -> None:
+    """Raise UsageError where a model cannot have that shape, state or decision layer on these windows."""
+    model_config(model.train, sets.train)
+    if model.train.state == "carried":
+        streams(sets.validation)
+    reason = impossible(model.train.state, sets.validation) if model.decision == "filter" else ""
+    if reason:
+        raise UsageError(f'decision = "filter": {reason}', hint='Choose "none" or "auto".')
+    reason = unfollowed(model.train.state, sets.validation) if model.follow else ""
+    if reason:
+        raise UsageError(f"follow: {reason}", hint="Leave it out.")
+    for teacher in model.teachers:
+        if not teacher.trees:
+            model_config(model.teacher_options(teacher), sets.train)
 
 
 def _about(entry: Set, sets: WindowSets) -> dict[str, Any]:

@@ -64,8 +64,9 @@ class Model:
 class Grid:
     """All that a study works off. `budgets` in KB of flash and RAM together; `refit`: whether baselines learn
     from validation windows too, after they chose (as `[train]` says of the models); `cross_validation`: for
-    how many of the seeds, the first ones, what runs on the device is cross-validated too; `where` it was
-    written.
+    how many of the seeds, the first ones, what runs on the device is cross-validated too; `leave_out`: what
+    is left out and named where it cannot be, "sets" that are not at hand and "models" that a data set cannot
+    have: else that is an error. `where` it was written.
     """
 
     sets: tuple[Set, ...]
@@ -78,4 +79,5 @@ class Grid:
     tier: str = "auto"
     refit: bool = False
     cross_validation: int = 0
+    leave_out: tuple[str, ...] = ()
     where: str = "the grid"

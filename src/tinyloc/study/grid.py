@@ -42,7 +42,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.resources
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -64,6 +64,7 @@ FOREST: Final = ForestConfig.family
 TEACHINGS: Final = get_args(Teaching)
 TIERS: Final = ("auto", "pip", "reference")
 PAPER: Final = "paper.toml"
+OWN: Final = "own.toml"
 
 _NOT_FOR_TRAIN: Final = (
     "family", "hidden", "layers", "trees", "leaves", "members", "seed", "device", "distil",
@@ -120,9 +121,29 @@ def load_grid(path: Path) -> Grid:
 
 
 def paper_grid() -> Grid:
-    """The grid of arXiv 2412.09289: its houses and UJIIndoorLoc, its models and compressions."""
-    file = importlib.resources.files("tinyloc.study") / PAPER
-    return read_grid(file.read_text(encoding="utf-8"), PAPER)
+    """The grid of arXiv 2412.09289: its houses and UJIIndoorLoc, its models and compressions. Data sets that
+    are not at hand are left out.
+    """
+    return dataclasses.replace(read_grid(_packaged(PAPER), PAPER), leave_out=("sets",))
+
+
+def own_grid(names: Sequence[str], options: Mapping[str, Any], seeds: int = 0) -> Grid:
+    """The grid for any recordings: data sets or files by `names`, read with `options`; `seeds` (0: the grid's
+    own). Models that they cannot have are left out. Raises UsageError.
+    """
+    value = tomllib.loads(_packaged(OWN))
+    short = [Path(name).name for name in names]
+    labels = short if len(set(short)) == len(short) else list(names)
+    value["sets"] = [
+        {**options, "name": name, "label": label} for name, label in zip(names, labels, strict=True)
+    ]
+    if seeds:
+        value["seeds"] = seeds
+    return dataclasses.replace(_Reader("--data").grid(value), leave_out=("models",))
+
+
+def _packaged(name: str) -> str:
+    return (importlib.resources.files("tinyloc.study") / name).read_text(encoding="utf-8")
 
 
 def read_grid(text: str, where: str) -> Grid:

@@ -284,6 +284,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> str:
             judged=" or ".join(dict.fromkeys(one.judged for one in parts)),
             tally=tally([one.match for one in parts]),
             simulated=[one.label for one in parts if one.simulated],
+            left_out=about.get("left_out", []),
             box={
                 "width": WIDTH,
                 "height": HEIGHT,

@@ -89,6 +89,7 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         matches.append(match(label, found))
         parts.append(Text(""))
     parts += [Text(text) for text in tally(matches)]
+    parts += [Text(f"Left out: {text}.", style="yellow") for text in about.get("left_out", ())]
     said = "".join(
         f" {one.short.removesuffix(' %')}: {one.meaning}; it chose the winners."
         for one in CRITERIA

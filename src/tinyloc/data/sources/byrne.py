@@ -31,7 +31,7 @@ from tinyloc.data.sources.byrne_files import NAME, Tree, find_flat, find_tree, i
 from tinyloc.data.sources.byrne_recordings import STEP, read_experiment, read_flat, to_g
 from tinyloc.data.splits import Division, Fold, Material, Protocol, rooms_of, split_time
 from tinyloc.data.windows import gap_for, make_windows
-from tinyloc.errors import DataError, SplitError
+from tinyloc.errors import AbsentError, DataError, SplitError
 
 STEPS, HOP = 20, 10
 VALIDATION_SHARE = 0.25
@@ -79,7 +79,7 @@ def load_house(house: str, folder: Path, options: Options) -> Material:
     elif flat is not None:
         read = _read_tables(house, flat)
     else:
-        raise DataError(f"house {house} is not here in the form {form!r}", path=folder)
+        raise AbsentError(f"house {house} is not here in the form {form!r}", path=folder)
     train, validation, who, folds = divide(read.walks)
     sets, lost = _without_unlearnable((train, validation, read.living))
     tests = (

@@ -160,6 +160,32 @@ def test_a_teacher_is_trained_once(tmp_path, monkeypatch):
     assert len(calls) == 4
 
 
+@pytest.mark.parametrize("family", ["forest", "boosting"])
+def test_trees_are_grown_once(family, tmp_path, monkeypatch):
+    grown, grow = [], teachers._grown
+    monkeypatch.setattr(teachers, "_grown", lambda *all: grown.append(1) or grow(*all))
+    folder = tmp_path / "new"
+    first = teachers.grow_or_load(folder, family, SETS.train)
+    plain = getattr(teachers, family)(SETS.train)
+    assert len(grown) == 2
+    again = teachers.grow_or_load(folder, family, SETS.train)
+    assert len(grown) == 2
+    for one in (first, again):
+        assert teachers.digest(one) == teachers.digest(plain)
+        for windows in (SETS.train, SETS.validation):  # these the kept one has to be grown for
+            np.testing.assert_array_equal(one.probabilities(windows), plain.probabilities(windows))
+    (kept,) = folder.iterdir()
+    whole = kept.read_bytes()
+    for damaged in (whole[:-9], b"x" + whole[1:], b""):
+        kept.write_bytes(damaged)
+        said = teachers.grow_or_load(folder, family, SETS.train).probabilities(SETS.train)
+        np.testing.assert_array_equal(said, plain.probabilities(SETS.train))
+        assert kept.read_bytes() == whole
+    teachers.grow_or_load(folder, family, SETS.validation)
+    teachers.grow_or_load(folder, family, SETS.train, seed=1)
+    assert len(list(folder.iterdir())) == 3
+
+
 def test_the_key_covers_data_protocol_and_options():
     rooms_at = SETS.train.rooms_at.copy()
     rooms_at[0, 0] = -1

@@ -11,7 +11,7 @@ from learn_windows import Interrupt, make_sets
 from tinyloc.data.windows import merged
 from tinyloc.errors import StoppedError, UsageError
 from tinyloc.learn import teachers
-from tinyloc.learn.lessons import Teacher, read_lesson
+from tinyloc.learn.lessons import TEACHER_SEED, Teacher, read_lesson
 from tinyloc.learn.members import read_members
 from tinyloc.learn.options import Augmentation, Distil, Teaching, TrainOptions
 from tinyloc.learn.refit import refit, retrain
@@ -40,8 +40,8 @@ def files(models: list[Checkpoint]) -> list[bytes]:
 @pytest.fixture(scope="module")
 def teacher() -> list[teachers.Teacher]:
     """A network and a forest."""
-    network, trees = LESSON.teachers
-    return [train(SETS, network.options(OPTIONS)), trees.grow(SETS.train)]
+    network, _ = LESSON.teachers
+    return [train(SETS, network.options(OPTIONS)), teachers.forest(SETS.train, seed=TEACHER_SEED)]
 
 
 def taught_alone(teacher: list[teachers.Teacher], kind: Teaching, tau: float) -> list[Checkpoint]:
@@ -81,7 +81,7 @@ def test_a_refit_teaches_each_anew(teacher: list[teachers.Teacher]) -> None:
     both = merged(SETS)
     final = [
         retrain(both, LESSON.teachers[0].options(OPTIONS), teacher[0]),
-        LESSON.teachers[1].grow(both.train),
+        teachers.forest(both.train, seed=TEACHER_SEED),
     ]  # type: ignore[arg-type]
     found = distilled(both, OPTIONS, final, "soft", tau=2.0, alpha=0.7, chosen=chosen)
     said = targets(final, both.train, "soft", 2.0)

@@ -112,7 +112,7 @@ def test_it_is_the_answers_of_all_folds_together(which: str, whole: tuple[Path, 
         teacher = train(sets, network)
         if chosen is not None:
             teacher = retrain(on, network, teacher)
-        who = [teacher, *(one.grow(on.train) for one in model.teachers if one.trees)]
+        who = [teacher, *(getattr(teachers, one.family)(on.train) for one in model.teachers if one.trees)]
         return teachers.distilled(on, options, who, "soft", tau=2.0, chosen=chosen)
 
     def lowered(on: WindowSets, checkpoint: Checkpoint) -> Graph:

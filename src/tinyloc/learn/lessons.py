@@ -57,12 +57,11 @@ class Teacher:
             distil=None,
         )
 
-    def grow(self, windows: Windows) -> Any:
-        """The teacher that is trees, grown on these windows (`teachers.py`)."""
+    def grow(self, windows: Windows, cache_dir: Path) -> Any:
+        """The teacher that is trees, grown on these windows, or taken from `cache_dir` (`teachers.py`)."""
         from tinyloc.learn import teachers
 
-        kinds: dict[str, Callable[..., Any]] = {"forest": teachers.forest, "boosting": teachers.boosting}
-        return kinds[self.family](windows, seed=TEACHER_SEED)
+        return teachers.grow_or_load(cache_dir, self.family, windows, seed=TEACHER_SEED)
 
 
 def read_teacher(text: str) -> Teacher | None:
@@ -150,9 +149,9 @@ def teach(
     judged, final = list[Any](), list[Any]()
     for one in lesson.teachers:
         if one.trees:
-            judged.append(one.grow(sets.train))
+            judged.append(one.grow(sets.train, cache_dir))
             if options.refit:
-                final.append(one.grow(merged(sets).train))
+                final.append(one.grow(merged(sets).train, cache_dir))
             continue
         own = one.options(options)
         chosen = teachers.fit_or_load(cache_dir, sets, own, progress=progress)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import sklearn
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from torch.nn import functional
@@ -26,6 +28,7 @@ from torch.nn import functional
 import tinyloc
 from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import ModelFileError, UsageError
+from tinyloc.files import write_bytes
 from tinyloc.learn import ensemble
 from tinyloc.learn.distil import with_hidden
 from tinyloc.learn.options import Distil, Teaching, TrainOptions, read, record, resolve
@@ -51,14 +54,15 @@ _STILL: Final = 1e-6
 class Trees:
     """A forest or boosted trees of scikit-learn on `classic.statistics`, as a teacher at the last step.
 
-    `model`: with `predict_proba` and `classes_`, indices into the rooms; `train` the windows it was grown on.
-    `unseen` [W, K]: of each of them, what trees that were grown without it say (out of bag), or None: trees
-    know the windows they were grown on by heart, and would only repeat their labels.
+    `model`: with `predict_proba` and `classes_`, indices into the rooms, grown when it is first needed;
+    `train` the windows it is grown on. `own` [W, K]: what it says of these, None where it was not asked yet.
+    A forest says of each what the trees say that were grown without it (out of bag): trees know the windows
+    they were grown on by heart, and would only repeat their labels.
     """
 
     model: Any
     train: Windows
-    unseen: Floats | None = None
+    own: Floats | None = None
 
     @property
     def rooms(self) -> tuple[str, ...]:
@@ -71,9 +75,11 @@ class Trees:
         return self.train.access_points
 
     def probabilities(self, windows: Windows) -> Floats:
-        """[W, K], out of bag where these are the windows that the trees were grown on."""
-        if self.unseen is not None and np.array_equal(windows.rssi, self.train.rssi):
-            return self.unseen
+        """[W, K], out of bag where these are the windows that a forest was grown on."""
+        if self.own is not None and np.array_equal(windows.rssi, self.train.rssi):
+            return self.own
+        if not hasattr(self.model, "classes_"):
+            self.model.fit(statistics(self.train), self.train.room)
         return self._all_rooms(self.model.predict_proba(statistics(windows)))
 
     def _all_rooms(self, known: npt.NDArray[np.floating]) -> Floats:
@@ -91,22 +97,61 @@ Keep = Callable[[TrainOptions, Callable[[], Checkpoint]], Checkpoint]
 
 def forest(train: Windows, *, trees: int = 300, seed: int = 0) -> Trees:
     """A random forest that teaches the windows it was grown on by their trees out of bag."""
-    model = RandomForestClassifier(trees, random_state=seed, oob_score=True, n_jobs=1)
-    read = statistics(train)
-    model.fit(read, train.room)
-    votes = np.asarray(model.oob_decision_function_, dtype=np.float64)
-    always = ~np.isfinite(votes).all(axis=1) | (votes.sum(axis=1) < 0.5)  # in every tree's bag
-    if always.any():
-        votes[always] = model.predict_proba(read[always])
-    plain = Trees(model, train)
-    return dataclasses.replace(plain, unseen=plain._all_rooms(votes))
+    return _grown(_forest(trees, seed), train)
 
 
 def boosting(train: Windows, *, rounds: int = 100, seed: int = 0) -> Trees:
     """Boosted trees (Friedman 2001, in the histogram form); they speak as surely as they were fitted."""
-    model = HistGradientBoostingClassifier(max_iter=rounds, early_stopping=False, random_state=seed)
-    model.fit(statistics(train), train.room)
-    return Trees(model, train)
+    return _grown(_boosting(rounds, seed), train)
+
+
+def grow_or_load(cache_dir: Path, family: str, train: Windows, *, seed: int = 0) -> Trees:
+    """The "forest" or "boosting" that is grown on these windows; what it says of them is kept in `cache_dir`,
+    and taken from there where it was grown before. A damaged file is written anew. Raises OutputError.
+    """
+    model = {"forest": _forest, "boosting": _boosting}[family](seed=seed)
+    about = f"{tinyloc.__version__} {sklearn.__version__} {digest(Trees(model, train))}"
+    path = cache_dir / f"teacher-{hashlib.sha256(about.encode()).hexdigest()}.npy"
+    own = _said(path, (len(train), len(train.rooms)))
+    if own is not None:
+        return Trees(model, train, own)
+    grown = _grown(model, train)
+    stream = io.BytesIO()
+    np.save(stream, grown.probabilities(train))
+    write_bytes(path, stream.getvalue())
+    return grown
+
+
+def _forest(trees: int = 300, seed: int = 0) -> Any:
+    return RandomForestClassifier(trees, random_state=seed, oob_score=True, n_jobs=1)
+
+
+def _boosting(rounds: int = 100, seed: int = 0) -> Any:
+    return HistGradientBoostingClassifier(max_iter=rounds, early_stopping=False, random_state=seed)
+
+
+def _grown(model: Any, train: Windows) -> Trees:
+    """The trees grown on these windows, with what they say of them."""
+    read = statistics(train)
+    model.fit(read, train.room)
+    plain = Trees(model, train)
+    if not isinstance(model, RandomForestClassifier):
+        return dataclasses.replace(plain, own=plain.probabilities(train))
+    votes = np.asarray(model.oob_decision_function_, dtype=np.float64)
+    always = ~np.isfinite(votes).all(axis=1) | (votes.sum(axis=1) < 0.5)  # in every tree's bag
+    if always.any():
+        votes[always] = model.predict_proba(read[always])
+    return dataclasses.replace(plain, own=plain._all_rooms(votes))
+
+
+def _said(path: Path, shape: tuple[int, int]) -> Floats | None:
+    """The probabilities in the file, or None where it is not there or not whole."""
+    try:
+        said = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(said, np.ndarray) and said.shape == shape and said.dtype == np.float32
+    return said if whole and np.isfinite(said).all() else None
 
 
 def digest(teacher: Teacher | Sequence[Teacher]) -> str:

@@ -294,16 +294,17 @@ def _done(tasks: Sequence[Task], folder: StudyFolder, jobs: int, progress: Progr
 
 
 def _teachers(tasks: Sequence[Task]) -> list[Task]:
-    """The networks that teach in these tasks, each once: trained before their students need them."""
+    """Who teaches in these tasks, each once: trained before their students need them."""
     found: dict[str, Task] = {}
     for task in tasks:
         model = task.model
         if model is None or not any(is_distilled(cell.row.compression) for cell in task.cells):
             continue
         for teacher in model.teachers:
-            if teacher.trees:
-                continue
-            mark = digest([str(task.windows), dataclasses.asdict(model.teacher_options(teacher))])
+            how: Any = [teacher.family, model.train.refit]
+            if not teacher.trees:
+                how = dataclasses.asdict(model.teacher_options(teacher))
+            mark = digest([str(task.windows), how])
             alone = dataclasses.replace(model, teachers=(teacher,))
             found.setdefault(mark, dataclasses.replace(task, cells=(), model=alone))
     return list(found.values())

@@ -35,6 +35,7 @@ class Trained:
 
     def __init__(self, task: Task, model: Model, sets: WindowSets) -> None:
         self.task, self.model, self.sets = task, model, sets
+        self.folder = StudyFolder(task.out)
 
     def pair(self, source: str) -> Pair:
         """The trained model, float or distilled, before and after it learned from validation windows."""
@@ -42,13 +43,13 @@ class Trained:
         options = model.options(self.task.seed)
         if source == "float":
             return self.trained(options)
-        distilled, teacher, facts = part(source), self.teacher(), model_facts(model)
+        distilled, facts = part(source), model_facts(model)
         about = {"source": source, "seed": self.task.seed, "model": facts}
         how = {"tau": model.tau, "alpha": model.alpha}
 
         def judged() -> Checkpoint:
             taught: Checkpoint = distilled(
-                self.sets, options, teacher.judged, model.teaching, keep=self.keeper(), **how
+                self.sets, options, self.teacher().judged, model.teaching, keep=self.keeper(), **how
             )
             return taught
 
@@ -58,7 +59,9 @@ class Trained:
 
         def final() -> Checkpoint:
             more = {"chosen": first, "keep": self.keeper({"refit": True}), **how}
-            again: Checkpoint = distilled(merged(self.sets), options, teacher.final, model.teaching, **more)
+            again: Checkpoint = distilled(
+                merged(self.sets), options, self.teacher().final, model.teaching, **more
+            )
             return again
 
         return Pair(first, self.kept({**about, "refit": True}, final))
@@ -73,10 +76,12 @@ class Trained:
         return Pair([one.judged for one in found], [one.final for one in found])
 
     def member(self, teacher: Teacher) -> Pair:
-        """One teacher of a model's: trees are grown where they are needed, a network is trained once."""
+        """One teacher of a model's: trained, or grown, once for all that it teaches."""
         if teacher.trees:
-            judged = teacher.grow(self.sets.train)
-            return Pair(judged, teacher.grow(merged(self.sets).train) if self.model.train.refit else judged)
+            judged = teacher.grow(self.sets.train, self.folder.cells)
+            if not self.model.train.refit:
+                return Pair(judged, judged)
+            return Pair(judged, teacher.grow(merged(self.sets).train, self.folder.cells))
         return self.trained(self.model.teacher_options(teacher))
 
     def trained(self, options: Any) -> Pair:
@@ -127,7 +132,7 @@ class Trained:
         found = []
         for one in model.teachers:
             if one.trees:
-                found.append(one.grow(fold.train))
+                found.append(one.grow(fold.train, self.folder.cells))
             else:
                 options = dataclasses.replace(model.teacher_options(one), refit=False)
                 found.append(self.retrained(fold, options))
@@ -175,7 +180,7 @@ class Trained:
     def path(self, facts: dict[str, Any], sets: WindowSets) -> Path:
         """Where a model trained so on these windows is kept."""
         mark = digest([sets.digest, facts])
-        return StudyFolder(self.task.out).cells / f"{mark}.safetensors"
+        return self.folder.cells / f"{mark}.safetensors"
 
 
 def _load(path: Path) -> Checkpoint | None:

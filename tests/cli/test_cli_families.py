@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from tinyloc.cli import main
+from tinyloc.errors import UsageError
 from tinyloc.pipeline import stages
 from tinyloc.pipeline.integers import integers
+from tinyloc.study import Grid
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -176,6 +178,8 @@ def test_a_forest_is_counted_with_all_its_leaves(capsys: pytest.CaptureFixture[s
     assert (found["size"], found["nodes"], found["parameters"]) == ("20x32", 20 * 31, 3 * 20 * 31 + 20)
     code, _, err = call(capsys, *words)
     assert (code, err) == (0, "forest 20x32: 1,880 parameters\nthe paper has no such model\n")
+    code, _, err = call(capsys, "model", "statnet", "--layers", 2, *words[6:])
+    assert (code, "one hidden layer" in err) == (2, True)
     assert "2 to 256 leaves" in call(capsys, *words[:4], "--leaves", 1, *words[6:])[2]
 
 
@@ -228,6 +232,47 @@ def test_a_study_from_the_command_line(
     assert all(type(row[name]) is kind for row in rows for name, kind in kinds.items())
     assert call(capsys, "study", "--out", tmp_path)[0] == 2
     assert call(capsys, *words)[1] == out, "what is finished is taken as it is"
+
+
+def test_a_study_without_any_figures_is_an_error(
+    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = tmp_path / "grid.toml"
+    grid.write_text(
+        f'sets = ["{recording}"]\nseeds = 1\nbaselines = []\ncompressions = ["float"]\n'
+        '[train]\nsteps = 20\nrate = 1e38\n[[models]]\nfamily = "statnet"\nsize = "H4"\n'
+    )
+    code, out, err = call(capsys, "study", "--grid", grid, "--out", tmp_path / "out", "--jobs", 1, "--json")
+    assert code == 2
+    assert json.loads(out)[0]["error"] in err
+    assert "not one line has figures" in err
+
+
+def test_recordings_need_no_grid(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def refused(grid: Grid, *_: object, **how: object) -> None:
+        asked.append((grid, how))
+        raise UsageError("seen")
+
+    monkeypatch.setattr("tinyloc.study.run_study", refused)
+    words = ("study", "--data", recording, "--data", "house", "--seeds", 2, "--out", tmp_path)
+    assert call(capsys, *words, "--with", "steps=10")[0] == 2
+    grid, how = asked[0]
+    assert [one.label for one in grid.sets] == [recording.name, "house"]
+    assert all(one.options == (("steps", "10"),) for one in grid.sets)
+    assert (grid.seeds, grid.leave_out, how["paper"]) == ((0, 1), ("models",), False)
+    for wrong, said in (
+        ((*words, "--paper"), "expected one of --data"),
+        (("study", "--paper", "--seeds", 2), "--seeds goes with --data alone"),
+        (("study", "--paper", "--not-heard", 0), "--not-heard goes with --data alone"),
+        (("study", "--data", recording, "--seeds", -1), "--seeds -1"),
+    ):
+        code, _, err = call(capsys, *wrong)
+        assert (code, said in err) == (2, True), err
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -251,3 +251,81 @@ def test_who_tests(
         starts = [float(part.end_time.min()) - 9 * 0.2 for part in (sets.validation, sets.test)]
         assert starts[0] - ends[0] >= 1.0 - 0.2
         assert starts[1] - ends[1] >= 1.0 - 0.2
+
+
+def test_the_later_room_that_is_filled_in_is_that_of_joined_rows(tmp_path: Path) -> None:
+    table = rows()
+    for first in (1, 51, 101):  # each with the row after it
+        table[first + 1][0] = table[first][0]
+    table[2][3] = ""  # only the first of the two names the room
+    table[51][3] = ""  # only the second
+    table[101][3], table[102][3] = "hall", "kitchen"  # both, and they differ
+    (recording, *_), notes = read(write(tmp_path / "a.csv", table), {})
+    assert recording.room is not None
+    assert recording.room[[0, 49, 98]].tolist() == ["kitchen", "hall", "kitchen"]
+    assert notes[:2] == (
+        "3 rows had the time of the row before them and were joined with it.",
+        "1 sample had two rooms; the later one was taken.",
+    )
+
+
+@pytest.mark.parametrize("word", ["nan", "NULL", "None", "unknown", "Unavailable", "N/A"])
+def test_words_for_no_room_are_no_room(tmp_path: Path, word: str) -> None:
+    table = rows()
+    table[5][3] = word
+    (recording, *_), _ = read(write(tmp_path / "a.csv", table), {})
+    assert recording.room is not None
+    assert recording.room[3:6].tolist() == ["kitchen", "", "kitchen"]
+
+
+def test_what_is_doubtful_gets_a_note(tmp_path: Path) -> None:
+    table = rows()
+    table[0] += ["dead", "battery"]
+    for number, row in enumerate(table[1:]):
+        row += ["", "-59"]
+        if number % 3 == 0:
+            row[1] = "-100"
+        if number == 77:
+            row[3] = "Hall"
+    _, notes = read(write(tmp_path / "a.csv", table), {})
+    assert any(note == "never heard: dead." for note in notes)
+    assert any("always the same reading: battery" in note for note in notes)
+    assert any("exactly -100 dBm, the weakest" in note and "--not-heard -100" in note for note in notes)
+    assert any("in capitals alone" in note and "Hall and hall" in note for note in notes)
+    assert read(write(tmp_path / "b.csv", rows()), {})[1] == ()
+
+
+def test_sessions_stand_in_the_order_of_their_dates(tmp_path: Path) -> None:
+    def dated(when: float) -> list[list[str]]:
+        table = rows()
+        for row in table[1:]:
+            row[0] = str(float(row[0]) + when * {"s1": 3, "s2": 2, "s3": 4}[row[4]])
+        return table
+
+    for when, order in ((2e9, ["s2", "s1", "s3"]), (100.0, ["s1", "s2", "s3"])):
+        found, _ = read(write(tmp_path / "a.csv", dated(when)), {})
+        assert [one.session for one in found] == order
+
+
+def test_line_ends_of_an_old_mac_and_spaces_before_a_time(tmp_path: Path) -> None:
+    plain = read(write(tmp_path / "a.csv", rows()), {})[0]
+    path = tmp_path / "b.csv"
+    path.write_bytes((tmp_path / "a.csv").read_bytes().replace(b"\n", b"\r").replace(b"\r0.", b"\r 0."))
+    again = read(path, {})[0]
+    assert [one.time.tolist() for one in again] == [one.time.tolist() for one in plain]
+
+
+def test_a_time_of_day_alone_is_no_time(tmp_path: Path) -> None:
+    own = write(tmp_path / "a.csv", rows())
+    frame = pl.read_csv(own).with_columns((pl.col("time") * 1e9).cast(pl.Int64).cast(pl.Time))
+    frame.write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="the column holds Time; expected a time"):
+        read(tmp_path / "a.parquet", {})
+
+
+def test_what_nothing_judges_is_said(tmp_path: Path) -> None:
+    table = [row for row in rows() if not (row[4] == "s3" and row[3] == "hall")]
+    sets = load_windows(str(write(tmp_path / "a.csv", table)))
+    assert sets.notes[0] == "Not in test: hall; nothing says how often an answer is right there."
+    assert sets.notes[1].startswith("Only ")
+    assert len(load_windows(str(write(tmp_path / "b.csv", rows(1800)))).notes) == 0

@@ -33,7 +33,7 @@ def test_everything_is_there_in_80_columns(make: object) -> None:
     for name in (
         "macro-F1 %",
         "accuracy %",
-        "is ahead",
+        "less each",
         "Flash",
         "RAM with stack",
         "instructions",
@@ -72,4 +72,4 @@ def test_a_bare_result_still_prints() -> None:
         device=base.device.model_copy(update={"tiers": ()}),
     )
     assert "Forest of 300" in _text(bare)
-    assert "is ahead" not in _text(bare)
+    assert "less each" not in _text(bare)

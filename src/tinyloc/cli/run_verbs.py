@@ -335,12 +335,12 @@ def model(
 ) -> None:
     """How many weights a model of that shape has, here and as the paper counts them.
 
-    A forest is counted with all the leaves that it may have: a feature and a threshold for each inner node, a
-    room for each leaf.
+    A forest has trees and leaves, no width or layers. It is counted with all the leaves that it may have: a
+    feature and a threshold for each inner node, a room for each leaf.
     """
     from json import dumps
 
-    from tinyloc.models.config import CONFIGS, EnsembleConfig, describe
+    from tinyloc.models.config import CONFIGS, EnsembleConfig, StatnetConfig, describe
 
     choice("family", family, tuple(CONFIGS))
     together = members_of(members)
@@ -357,6 +357,8 @@ def model(
         shapes = tuple(config(**vars(one)) for one in together)
         shape = EnsembleConfig(access_points, rooms, shapes, ("minmax",) * len(shapes))
     else:
+        if family == StatnetConfig.family and layers != 1:
+            raise UsageError(f"--layers {layers}: the statistics network has one hidden layer")
         shape = config(family, hidden=hidden, layers=layers, trees=trees, leaves=leaves)
     facts = describe(shape)
     if json:

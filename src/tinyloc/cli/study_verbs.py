@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tinyloc.cli.app import app
 from tinyloc.cli.options import DataDir, Tests, Validates, With, data_options, say
-from tinyloc.errors import UsageError
+from tinyloc.errors import TrainingError, UsageError
 
 
 @app.command(epilog="Example: tinyloc study --data my_home.csv --out runs/study")
@@ -84,6 +84,9 @@ def study(
         rows = run_study(wanted, out, data_dir=data_dir, jobs=jobs, progress=progress, paper=paper)
     if json:
         print(dumps([row.to_json() for row in rows]))
-        return
-    show(*load_rows(out))
-    say(f"{out / 'index.html'}")
+    else:
+        show(*load_rows(out))
+        say(f"{out / 'index.html'}")
+    failed = [row for row in rows if row.error]
+    if failed and len(failed) == len(rows):
+        raise TrainingError(f"not one line has figures; the first: {failed[0].error}")

@@ -18,6 +18,9 @@ from tinyloc.data.windows import FILL_SECONDS, Windows, WindowSets, make_windows
 from tinyloc.data.words import counted, flag
 from tinyloc.errors import SplitError
 
+FEW_WINDOWS = 50
+"""A test of fewer gets a note: one window more or less is 2 points of accuracy."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -196,8 +199,27 @@ def build_sets(material: Material) -> WindowSets:
         licence=material.licence,
         citation=material.citation,
         simulated=material.simulated,
-        notes=material.notes,
+        notes=material.notes + _unjudged(sets["validation"], sets["test"]),
     )
+
+
+def _unjudged(validation: Windows, test: Windows) -> tuple[str, ...]:
+    """Notes on what validation or test cannot say: rooms that they never enter, a test of a few windows."""
+    notes: list[str] = []
+    for windows, which, what in (
+        (validation, "validation", "no choice was judged there"),
+        (test, "test", "nothing says how often an answer is right there"),
+    ):
+        absent = np.setdiff1d(np.arange(len(windows.rooms)), windows.room)
+        if len(absent):
+            named = ", ".join(windows.rooms[int(room)] for room in absent[:6])
+            more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
+            notes.append(f"Not in {which}: {named}{more}; {what}.")
+    if len(test) < FEW_WINDOWS:
+        notes.append(
+            f"Only {counted(len(test), 'window')} test{'s' * (len(test) == 1)}: too few to tell much."
+        )
+    return tuple(notes)
 
 
 def split_stays(

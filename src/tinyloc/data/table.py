@@ -122,6 +122,8 @@ def parse_csv(content: bytes, path: Path) -> Table:
     lines are passed over. Spaces around a field do not count.
     """
     content = content.removeprefix(b"\xef\xbb\xbf")
+    if b"\n" not in content:
+        content = content.replace(b"\r", b"\n")  # lines end as on an old Mac
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

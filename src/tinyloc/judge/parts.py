@@ -48,6 +48,9 @@ class Data(Part):
     access_points: Count = field("Access points in one sample", "access points")
     window_steps: Annotated[int, Field(ge=1)] = field("Samples in one window", "steps")
     seconds_per_step: NonNegative = field("Time between two samples; 0 where a window is one sample", "s")
+    notes: tuple[str, ...] = field(
+        "What was joined, left out, assumed or doubtful when the recordings were read", default=()
+    )
     state: str = field('"reset": each window starts afresh; "carried": the state lasts from window to window')
 
 

@@ -335,6 +335,7 @@ def _data(sets: WindowSets, graph: Graph) -> verdict.Data:
         access_points=len(graph.access_points),
         window_steps=graph.window_steps,
         seconds_per_step=graph.seconds_per_step,
+        notes=sets.notes,
         state=graph.state,
     )
 

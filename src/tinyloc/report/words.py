@@ -146,6 +146,8 @@ def rows(result: Result) -> list[Row]:
     forms = result.f1_macro, result.accuracy
     simple = result.baselines
     as_trained = "as trained, follows nothing" if result.model.options.get("follow") else "as trained"
+    if result.decision is not None and result.decision.chosen != "none":
+        as_trained += ", without the decision layer"
     found = [
         Row("Float", forms[0].float_, forms[1].float_, as_trained, ours=True),
         Row("Integer", forms[0].integer, forms[1].integer, "Python, the reference", ours=True),
@@ -204,7 +206,7 @@ def wins(result: Result) -> list[str]:
 
 
 def ahead(result: Result) -> str:
-    """By how much the device is ahead of each simpler method, in one sentence, or nothing."""
+    """The device beside each simpler method, in one sentence, or nothing."""
     found = [
         f"{row.name.lower()} {lead(row.ahead)} ({drawn(row.ahead)})"
         for row in rows(result)
@@ -213,7 +215,7 @@ def ahead(result: Result) -> str:
     if not found:
         return ""
     unit = f"points of macro-F1{_whose(result)}"
-    return f"The device is ahead, in {unit}: {', '.join(found)}. In brackets: {DRAWN}"
+    return f"The device less each, in {unit}: {', '.join(found)}. In brackets: {DRAWN}"
 
 
 def leads(result: Result) -> str:
@@ -276,6 +278,11 @@ def settled(result: Result) -> str:
     )
 
 
+def _sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+
+
 def notices(result: Result) -> list[Notice]:
     """Everything the reader must not miss, worst first."""
     found = []
@@ -295,6 +302,8 @@ def notices(result: Result) -> list[Notice]:
                 "works from end to end; they say nothing about a real home.",
             )
         )
+    if result.data.notes:
+        found.append(Notice("warn", "About the recordings", " ".join(map(_sentence, result.data.notes))))
     loss = result.validation
     if loss.warning:
         where = (

@@ -196,6 +196,7 @@ def _about(entry: Set, sets: WindowSets) -> dict[str, Any]:
         "description": sets.description,
         "licence": sets.licence,
         "simulated": sets.simulated,
+        "notes": list(sets.notes),
         "validation_drift": entry.validation_drift,
         "rooms": len(sets.train.rooms),
         "room_names": list(sets.train.rooms),

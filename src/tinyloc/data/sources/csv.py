@@ -4,7 +4,9 @@ Optional columns: `room` (empty = not annotated), `session`, and `ax`, `ay`, `az
 by options. Without an option, every other column that has a name is an access point.
 
 Time must not run backwards within a session. Rows of equal time are one sample: per access point the later
-reading wins, and a note says how many were joined. A reading no radio can report is refused, not dropped.
+reading wins, and the later room that is filled in; a note says how many were joined. A reading no radio can
+report is refused, not dropped; what is merely doubtful gets a note (`doubts.py`). Sessions stand in the order
+of their dates, or, where times are none, in that of the file.
 
 Who tests: `test_sessions` and `val_sessions`, else the last third of the sessions, else the last 30 % of
 the time. Who validates, unless named: the last quarter of the sessions that remain (one at least), else the
@@ -23,10 +25,11 @@ import numpy.typing as npt
 
 from tinyloc.data.folds import fold_time
 from tinyloc.data.recording import RSSI_MAX, RSSI_MIN, FloatArray, Recording, TextArray
-from tinyloc.data.sources.base import STANDARD_GRAVITY, Options, choose, nearest, number
+from tinyloc.data.sources.base import Options, choose, nearest, number
+from tinyloc.data.sources.doubts import doubts
 from tinyloc.data.sources.times import TIME_UNITS, read_time
 from tinyloc.data.splits import Division, Fold, Material, Protocol, rooms_of, split_time
-from tinyloc.data.table import Table, read_csv, read_parquet
+from tinyloc.data.table import EMPTY, Table, read_csv, read_parquet
 from tinyloc.data.words import counted, flag
 from tinyloc.errors import DataError, SplitError, UsageError
 
@@ -38,10 +41,12 @@ BORDER = 1.0
 SHORTEST_STEP = 0.05
 """Rows that come faster than this, s, are packets, not scans."""
 PACKET_STEP = 0.2
-REST_RANGE = 1.5
-"""How near to 9.81 the usual length of the acceleration must be for it to look like m/s^2."""
 FARTHEST = 10_000.0
 """The largest coordinate of a position, m: what float32 holds to the millimetre, and no building exceeds."""
+DATED = 5e8
+"""Times above this, s, are dates of 1985 and later, and tell which session came first."""
+UNKNOWN_ROOMS = frozenset(name.lower() for name in (*EMPTY, "unknown", "unavailable"))
+"""Cells that name no room; the last two are what Home Assistant writes where it knows none."""
 _AXES = ("ax", "ay", "az")
 
 OPTIONS = {
@@ -93,11 +98,11 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
     rssi = _rssi(table, points, options)
     moves = np.column_stack([table.numbers(name, "g") for name in axes]) if axes else None
     places = _positions(table, place) if place else None
-    rooms = table.text(room_name) if room_name else None
-    made, joined = [], 0
-    for name, rows in _sessions(table, session_name):
+    rooms = _rooms(table, room_name) if room_name else None
+    made, joined, torn = [], 0, 0
+    for name, rows in _sessions(table, session_name, time):
         _check_order(table, time, rows, time_name, name if session_name else "")
-        recording, count = _join(time, rssi, rooms, moves, places, rows, points, name)
+        recording, count, two = _join(time, rssi, rooms, moves, places, rows, points, name)
         if np.isnan(recording.rssi).all():
             raise DataError(
                 f"session {name!r}: no access point is heard in its {counted(len(rows), 'row')}",
@@ -107,40 +112,17 @@ def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str
             )
         made.append(recording)
         joined += count
+        torn += two
     if joined:
         them, were = ("it", "was") if joined == 1 else ("them", "were")
         notes += (
             f"{counted(joined, 'row')} had the time of the row before {them} and {were} joined with it.",
         )
-    notes += _doubts(rssi, points, moves)
+    if torn:
+        notes += (f"{counted(torn, 'sample')} had two rooms; the later one was taken.",)
+    notes += doubts(rssi, points, moves, rooms_of(made))
     _check_enough(table, made, room_name)
     return tuple(made), notes
-
-
-def _doubts(rssi: FloatArray, points: tuple[str, ...], moves: FloatArray | None) -> tuple[str, ...]:
-    """Notes on what a radio or a sensor may report, but seldom does: 0 dBm and more, 9.81 g at rest."""
-    notes: tuple[str, ...] = ()
-    loud = [name for name, one in zip(points, rssi.T, strict=True) if (one > 0).any()]
-    if loud:
-        notes += (
-            f"{', '.join(loud[:4])} rise{'s' * (len(loud) == 1)} above 0 dBm, which access points seldom do: "
-            f"if there is none, name those that are with {flag('access_points')}, or a position with "
-            f"{flag('position')}.",
-        )
-    zeros = int((rssi == 0).sum())
-    if zeros:
-        notes += (
-            f"{counted(zeros, 'reading')} of exactly 0 dBm: many exports write 0 for not heard; "
-            f"if this one does, say {flag('not_heard', 0)}.",
-        )
-    if moves is not None and not np.isnan(moves).all():
-        usual = float(np.nanmedian(np.linalg.norm(moves, axis=1)))
-        if abs(usual - STANDARD_GRAVITY) < REST_RANGE:
-            notes += (
-                f"acceleration is {usual:.2f} long at its median, which looks like m/s^2; it was read as g: "
-                f"divide it by {STANDARD_GRAVITY}.",
-            )
-    return notes
 
 
 def _grid(recordings: Sequence[Recording]) -> tuple[float, tuple[str, ...]]:
@@ -288,8 +270,8 @@ def _rssi(table: Table, points: tuple[str, ...], options: Options) -> FloatArray
 # --- sessions ---------------------------------------------------------------------------------------------
 
 
-def _sessions(table: Table, column: str) -> list[tuple[str, npt.NDArray[np.int64]]]:
-    """(name, its rows) in the order in which sessions first appear."""
+def _sessions(table: Table, column: str, time: FloatArray) -> list[tuple[str, npt.NDArray[np.int64]]]:
+    """(name, its rows): by date where every time is one, else in the order in which they first appear."""
     if not column:
         return [("all", np.arange(len(table)))]
     cells = table.text(column)
@@ -303,7 +285,10 @@ def _sessions(table: Table, column: str) -> list[tuple[str, npt.NDArray[np.int64
             hint="Name the session in every row, or leave the rows out.",
         )
     found, first = np.unique(cells, return_index=True)
-    return [(str(found[index]), np.flatnonzero(cells == found[index])) for index in np.argsort(first)]
+    order = np.argsort(first)
+    if time.min() > DATED:
+        order = order[np.argsort(time[first[order]], kind="stable")]
+    return [(str(found[index]), np.flatnonzero(cells == found[index])) for index in order]
 
 
 def _check_order(
@@ -333,24 +318,40 @@ def _join(
     rows: npt.NDArray[np.int64],
     points: tuple[str, ...],
     session: str,
-) -> tuple[Recording, int]:
-    """One session; rows of equal time become one sample, whose later readings win."""
+) -> tuple[Recording, int, int]:
+    """One session; rows of equal time become one sample, whose later readings win, and whose later room. With
+    it how many rows were joined, and how many samples had two rooms.
+    """
     moments, at = np.unique(time[rows], return_inverse=True)
     values = np.full((len(moments), len(points)), np.nan)
     row, column = np.nonzero(~np.isnan(rssi[rows]))
     values[at[row], column] = rssi[rows][row, column]
     last = np.empty(len(moments), np.int64)
     last[at] = rows
+    named, two = last.copy(), 0
+    if rooms is not None:
+        filled = rooms[rows] != ""
+        named[at[filled]] = rows[filled]
+        differs = np.zeros(len(moments), bool)
+        differs[at[filled & (rooms[rows] != rooms[named[at]])]] = True
+        two = int(differs.sum())
     recording = Recording(
         time=moments,
         rssi=values,
         access_points=points,
         session=session,
-        room=None if rooms is None else rooms[last],
+        room=None if rooms is None else rooms[named],
         acceleration=None if moves is None else moves[last],
         position=None if places is None else places[last],
     )
-    return recording, len(rows) - len(moments)
+    return recording, len(rows) - len(moments), two
+
+
+def _rooms(table: Table, column: str) -> TextArray:
+    """The rooms [R]; the empty string where a cell names none."""
+    rooms = table.text(column)
+    rooms[np.isin(np.char.lower(rooms), list(UNKNOWN_ROOMS))] = ""
+    return rooms
 
 
 def _check_enough(table: Table, recordings: Sequence[Recording], room_column: str) -> None:

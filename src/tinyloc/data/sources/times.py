@@ -23,7 +23,7 @@ def read_time(table: Table, column: str, unit: str = "auto") -> tuple[FloatArray
     else in seconds.
     """
     series = table.frame[column]
-    dated = series.dtype.is_temporal()
+    dated = series.dtype in (pl.Date, pl.Datetime)
     if unit == "iso" or dated or (unit == "auto" and series.dtype == pl.String and _is_text(series)):
         return _from_text(table, column, dated), ()
     values = table.numbers(column, "a time, as a number or as ISO 8601 text")
@@ -52,7 +52,7 @@ def read_time(table: Table, column: str, unit: str = "auto") -> tuple[FloatArray
 
 def _is_text(series: pl.Series) -> bool:
     """True if the first cell that is filled is not a number."""
-    filled = series.drop_nulls()
+    filled = series.drop_nulls().str.strip_chars()
     return bool(len(filled)) and filled[0] != "" and filled.head(1).cast(pl.Float64, strict=False)[0] is None
 
 

@@ -113,17 +113,38 @@ def test_a_spoilt_recording_in_a_program_of_its_own(spoilt: Callable[[Change], P
     for part in (str(path), *parts):
         assert part in found.only_error
     told = program("run", "--data", path, "--out", path.parent / "run", "--debug")
-    assert told.code != 0
+    assert told.code == 2
     assert "Traceback (most recent call last)" in told.err
     assert "DataError" in told.err
 
 
-def test_debug_shows_where(tmp_path: Path) -> None:
-    from tinyloc.cli import main
-    from tinyloc.errors import DataError
+def test_debug_shows_where_and_ends_alike(tmp_path: Path) -> None:
+    found = tinyloc("--debug", "data", "--data", tmp_path / "none.csv")
+    assert found.code == 2
+    assert "DataError" in found.err
+    assert found.err.splitlines()[-1].startswith("error: ")
 
-    with pytest.raises(DataError, match="no such file"):
-        main(["--debug", "data", "--data", str(tmp_path / "none.csv")])
+
+def test_a_model_is_not_replaced_by_other_data(copy_of_run: Path, tmp_path: Path) -> None:
+    model = (copy_of_run / "model.safetensors").read_bytes()
+    (copy_of_run / "package-c").mkdir()
+    other = write(tmp_path / "my_home.csv", rows(each=330))
+    for verb in ("data", "run"):
+        error = tinyloc(verb, "--data", other, "--out", copy_of_run).only_error
+        assert "holds a model of" in error
+        assert "Name another folder with --out" in error
+    assert (copy_of_run / "model.safetensors").read_bytes() == model
+    assert (copy_of_run / "result.json").exists()
+
+
+def test_what_is_removed_is_said(copy_of_run: Path, recording: Path) -> None:
+    (copy_of_run / "package-c").mkdir()
+    found = tinyloc("data", "--data", recording, "--with", "steps=10", "--out", copy_of_run)
+    assert found.code == 0
+    said = "removed, for it was made of other windows: model.safetensors, model.tinyloc, package-c stays"
+    assert said in found.err
+    assert not (copy_of_run / "model.safetensors").exists()
+    assert (copy_of_run / "package-c").exists()
 
 
 @pytest.mark.parametrize("words", [("data",), ("run",), ("data", "show")])

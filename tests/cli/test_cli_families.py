@@ -80,7 +80,7 @@ def test_a_model_is_taught_and_trained_as_integers(
     assert "trained as integers for 5 steps" in err
     assert picked == [False, False]  # what validation judges is made as what is kept, which picks nothing
     kept = sorted((tmp_path / "run" / "teachers").iterdir())
-    assert len(kept) == 2  # before and after the refit; a forest is grown anew each time
+    assert len(kept) == 4  # the network and the forest, before and after the refit
     code, _, err = call(capsys, *words)
     assert code == 0, err
     assert "taken from this folder" in err
@@ -278,6 +278,7 @@ def test_recordings_need_no_grid(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("--tune", "steps=100"), "Say --train-steps 100"),
         (("--tune", "rate"), "expected NAME=VALUE"),
         (("--tune", "speed=3"), "--tune speed=3: expected one of"),
         (("--tune", "batch=few"), "--tune batch=few: expected a number"),

@@ -108,10 +108,12 @@ def untrained(trained: Path, tmp_path: Path) -> Path:
 
 
 def test_ctrl_c_in_training_goes_on_to_the_same_bytes(trained: Path, untrained: Path) -> None:
-    """Stopped in the first trial and again in the second, whose 24th evaluation the first part left to do."""
+    """Stopped in the first trial and again in the second, whose 24th evaluation the first part left to do: by
+    Ctrl-C, and as a computer does that shuts down.
+    """
     state = untrained / "training.state"
-    for evaluations in (3, 24):
-        found = stopped_by(signal.SIGINT, evaluations, "train", untrained, *LONGER)
+    for number, evaluations in ((signal.SIGINT, 3), (signal.SIGTERM, 24)):
+        found = stopped_by(number, evaluations, "train", untrained, *LONGER)
         assert found.code == 130
         assert str(state) in found.only_error
         assert "The same command goes on from there" in found.only_error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
+import traceback
 
 from tinyloc.cli.app import app
 from tinyloc.cli.options import given_words
@@ -17,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code.
 
     0: done. 1: a fault of tinyloc. 2: an error that the user can mend. 3: over budget. 4: the device differs.
-    130: Ctrl-C.
+    130: stopped, by Ctrl-C, SIGTERM or SIGHUP. `--debug` shows the traceback as well.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
@@ -26,18 +29,32 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    _stop_on_signals()
     try:
         code = app(words or ["--help"], standalone_mode=False, prog_name="tinyloc")
     except KeyboardInterrupt:
         _fail(STOPPED, 130)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
         _fail(*_in_a_line(error, words))
     else:
         if code == 130:
             _fail(STOPPED, 130)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stop_on_signals() -> None:
+    """End, or a closed terminal, stops the work as Ctrl-C does: what is done is kept."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
 
 
 def _in_a_line(error: Exception, words: list[str]) -> tuple[str, int]:

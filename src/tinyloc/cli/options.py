@@ -118,6 +118,8 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
             raise UsageError(f"--tune {text}: expected NAME=VALUE", hint="For example --tune rate=0.003.")
         if name in shares:
             augmentation[shares[name]] = _number(text, value)
+        elif name in FLAGS:
+            raise UsageError(f"--tune {text}: this is a flag of its own", hint=f"Say {FLAGS[name]} {value}.")
         elif name in named or name not in TUNABLE:
             raise UsageError(f"--tune {text}: expected one of {', '.join((*TUNABLE, *shares))}")
         elif "bool" in str(kinds[name]):
@@ -133,6 +135,12 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
         options["augmentation"] = Augmentation(**augmentation)
     return TrainOptions(**options)
 
+
+FLAGS = {"steps": "--train-steps"} | {
+    name: f"--{name.replace('_', '-')}"
+    for name in ("hidden", "layers", "trees", "leaves", "scaling", "state", "restarts", "seed", "train_steps")
+}
+"""Options of training that are flags, by the names that --tune may be given for them."""
 
 TUNABLE = (
     "crf", "accelerometer", "heads", "feedforward", "dropout", "state_size", "expand", "rate", "batch",

@@ -244,8 +244,9 @@ def emit(
     ] = 0.05,
     addresses: Annotated[Path | None, typer.Option(help="Package: a file of lines name,address.")] = None,
     board: Annotated[
-        str, typer.Option(help="Package: whose clock and current its README counts by.")
-    ] = "stm32l4",
+        str | None,
+        typer.Option(help="Package: whose clock and current its README counts by [the run's, or stm32l4]."),
+    ] = None,
     precision: Annotated[
         str, typer.Option(help="The integer model, or `float32`: Mamba uncompressed [into RUN/c-float32].")
     ] = "integer",
@@ -279,11 +280,18 @@ def emit(
         choice("answers", answers, ("full", "plain")) == "full",
         false_unknown,
         None if addresses is None else read_addresses(addresses),
-        find_board(board),
+        find_board(board or _board_of(RunFolder(folder))),
     )
     paths = package(RunFolder(folder), options, to)
     for path in paths:
         say(f"{path}  {path.stat().st_size:,} bytes")
+
+
+def _board_of(folder: Any) -> str:
+    """The board that a run was verified on; the default where it was not."""
+    from tinyloc.judge import result as verdict
+
+    return verdict.load(folder.result).device.board if folder.result.exists() else "stm32l4"
 
 
 @app.command(epilog="Example: tinyloc verify runs/flat --board nrf52832 --ram 32K")
@@ -365,5 +373,6 @@ def model(
         print(dumps(facts))
         return
     paper = facts["parameters_paper"]
-    say(f"{family} {facts['size']}: {facts['parameters']:,} parameters")
+    crf = ", its CRF included" if facts.get("crf") else ""
+    say(f"{family} {facts['size']}: {facts['parameters']:,} parameters{crf}")
     say("the paper has no such model" if paper is None else f"as arXiv 2412.09289 counts them: {paper:,}")

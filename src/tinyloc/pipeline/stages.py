@@ -37,33 +37,52 @@ LOUD_POINTS = 1.0
 def prepare(
     folder: RunFolder, data: str, *, data_dir: Path | None, options: dict[str, Any], quiet: bool = False
 ) -> WindowSets:
-    """Load the data set or file `data` and leave its windows. Raises DataError, SplitError, OutputError."""
+    """Load the data set or file `data` and leave its windows. Raises DataError, SplitError, OutputError, and
+    UsageError where the folder holds a model of other data.
+    """
     from rich.console import Console
 
-    sets = load_windows(data, data_dir=data_dir, console=Console(stderr=True, quiet=quiet), **options)
+    console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+    sets = load_windows(data, data_dir=data_dir, console=console, **options)
     folder.create()
-    _forget_stale(folder, sets)
+    removed = _forget_stale(folder, sets, data)
+    if removed:
+        console.print(f"removed, for it was made of other windows: {', '.join(removed)}", markup=False)
     save_windows(folder.windows, sets)
     folder.note("data", {"name": data, "options": {key: str(value) for key, value in options.items()}})
     return sets
 
 
-def _forget_stale(folder: RunFolder, sets: WindowSets) -> None:
-    """Remove from the folder what was made of other windows than `sets`."""
+def _forget_stale(folder: RunFolder, sets: WindowSets, data: str) -> list[str]:
+    """Remove from the folder what was made of other windows than `sets`; gives the names of models that went,
+    and of packages that stay. Raises UsageError rather than remove a model of other data than `data`.
+    """
     if not folder.windows.exists():
-        return
+        return []
     try:
         before = load_windows_file(folder.windows)
     except TinylocError:
         folder.forget(folder.result, folder.page)
-        return
+        return []
     if before.digest == sets.digest:
-        return
-    folder.forget(folder.result, folder.page)
+        return []
     plain = TrainOptions()
-    if fingerprint(before, plain) != fingerprint(sets, plain):
-        folder.forget(folder.c_model, folder.integer_model, folder.checkpoint, folder.chosen)
-        folder.forget(folder.training_state, folder.training_chosen)
+    if fingerprint(before, plain) == fingerprint(sets, plain):
+        folder.forget(folder.result, folder.page)
+        return []
+    models = [folder.checkpoint, folder.integer_model, folder.training_state]
+    there = [path.name for path in models if path.exists()]
+    name = folder.read().get("data", {}).get("name", data)
+    if there and name != data:
+        raise UsageError(
+            f"{folder.path}: holds a model of {name}, and {data} would take its place",
+            hint="Name another folder with --out, or remove that one.",
+        )
+    folder.forget(folder.result, folder.page)
+    folder.forget(folder.c_model, folder.integer_model, folder.checkpoint, folder.chosen)
+    folder.forget(folder.training_state, folder.training_chosen)
+    packages = sorted(path.name for path in folder.path.glob("package-*"))
+    return there + [f"{one} stays, of the model before" for one in packages]
 
 
 def windows_of(folder: RunFolder) -> WindowSets:

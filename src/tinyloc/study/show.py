@@ -78,8 +78,9 @@ def render(rows: Sequence[Row], about: dict[str, Any]) -> RenderableType:
         found = lines(mine)
         mark = " (simulated: a test bed, no measurement)" if mine[0].simulated else ""
         parts.append(Text(f"{label}{mark}", style="bold"))
-        facts = next((one for one in about.get("sets", ()) if one["label"] == label), {})
-        parts += [Text(f"! {note}", style="yellow") for note in facts.get("notes", ())]
+        for facts in about.get("sets", ()):
+            if facts["label"] == label:
+                parts += [Text(f"! {note}", style="yellow") for note in facts.get("notes", ())]
         parts.append(Padding(_table(found), (1, 0, 1, 0)))
         used.update(criteria(found)[:1])
         won = winners(found, about["budgets_kb"])

@@ -146,9 +146,8 @@ def test_trained_again_the_old_integers_are_gone(copy_of_run: Path) -> None:
         assert not (copy_of_run / name).exists(), name
 
 
-def test_other_data_in_the_folder_end_what_was_made_of_the_old(copy_of_run: Path, tmp_path: Path) -> None:
-    other = write(tmp_path / "other.csv", rows(seed=1))
-    done("data", "--data", other, "--out", copy_of_run)
+def test_other_windows_in_the_folder_end_what_was_made_of_the_old(copy_of_run: Path, recording: Path) -> None:
+    done("data", "--data", recording, "--with", "steps=10", "--out", copy_of_run)
     assert "`tinyloc train` makes it" in tinyloc("quantise", copy_of_run).only_error
     for name in ("model.tinyloc", "c/tinyloc_model.c", "result.json", "index.html"):
         assert not (copy_of_run / name).exists(), name
@@ -256,3 +255,14 @@ def test_the_float_model_is_emitted_beside_the_integer_one(copy_of_run: Path) ->
     assert (
         "expected one of integer, float32" in tinyloc("emit", copy_of_run, "--precision", "half").only_error
     )
+
+
+def test_options_of_show_stand_behind_it(tmp_path: Path) -> None:
+    table = rows()
+    table[0][0] = "Time"
+    path = write(tmp_path / "a.csv", table)
+    picture = ("--picture", tmp_path / "a.png")
+    assert tinyloc("data", "show", path, *picture).code == 2
+    assert tinyloc("data", "show", path, "--time", "Time", "--test-sessions", "mon", *picture).code == 0
+    error = tinyloc("data", "--time", "Time", "show", path, *picture).only_error
+    assert "stand behind it: tinyloc data show" in error

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyloc.emit.literals import array, comment, identifier, integer, unpacking_order
+from tinyloc.emit.literals import array, comment, identifier, integer, string, unpacking_order
 from tinyloc.errors import QuantisationError
 
 
@@ -55,3 +55,9 @@ def test_unpacking_order_swaps_the_middle_of_whole_groups(rows: int, columns: in
         whole = group * 4 + 4 <= columns
         source = group * 4 + ([0, 2, 1, 3][place] if whole else place)
         assert order[:, column].tolist() == weight[:, source].tolist()
+
+
+def test_letters_lose_their_marks_and_not_themselves() -> None:
+    assert comment("Küche, Straße, Øre") == "Kuche, Strasse, Ore"
+    assert string("Küche", 12) == '"Kuche"'
+    assert string("寝室", 12) == '"\\?\\?"'

@@ -217,3 +217,16 @@ def test_models_that_recordings_cannot_have_are_left_out(
     assert "carried" not in {cell.row.variant for task in tasks for cell in task.cells}
     with pytest.raises(UsageError, match=reason):
         plan(dataclasses.replace(grid, leave_out=()), folder, None)
+
+
+def test_a_file_may_lie_beside_the_grid_and_its_options_may_be_lists(tmp_path: Path) -> None:
+    (tmp_path / "home.csv").write_text("time,a,room\n")
+    text = TINY.replace(
+        "sets = [", 'sets = [{name = "home.csv", test_sessions = ["fri", "sat"], label = "home"}, "flat", '
+    )
+    home, flat, *_ = load_grid(write(tmp_path, text)).sets
+    assert home.name == str(tmp_path / "home.csv")
+    assert home.options == (("test_sessions", "fri,sat"),)
+    assert flat.name == "flat"
+    with pytest.raises(UsageError, match="a number, a text or a list of texts"):
+        load_grid(write(tmp_path, text.replace('["fri", "sat"]', "[1, 2]")))

@@ -50,7 +50,8 @@ def _known_options() -> str:
         names = families.setdefault(source.name.split(":")[0], [])
         names.extend(name for name in source.options if name not in names)
     each = [f"{family} has {', '.join(names)}" for family, names in families.items() if names]
-    return "; ".join([*each, "a file has select_sessions", f"all have {', '.join(PROTOCOL_OPTIONS)}"])
+    each += ["a file has position, select_sessions", f"all have {', '.join(PROTOCOL_OPTIONS)}"]
+    return "; ".join(each)
 
 
 @data_app.callback()
@@ -73,7 +74,16 @@ def data_stage(
     options: With = None,
 ) -> None:
     """Cut recordings into windows (with --data), or look at them (list, show)."""
+    named = {
+        "test_sessions": test_sessions, "val_sessions": val_sessions, "time": time, "room": room,
+        "session": session, "access_points": access_points, "acceleration": acceleration,
+        "time_unit": time_unit, "not_heard": not_heard,
+    }  # fmt: skip
     if context.invoked_subcommand is not None:
+        given = data_options({**named, "data": data}, options)
+        if given or data_dir or out:
+            verb = context.invoked_subcommand
+            raise UsageError(f"options of `{verb}` stand behind it: tinyloc data {verb} ...")
         return
     if data is None:
         raise UsageError(
@@ -83,14 +93,7 @@ def data_stage(
     from tinyloc.pipeline.folder import RunFolder
     from tinyloc.pipeline.run import windows_line
 
-    given = data_options(
-        {
-            "test_sessions": test_sessions, "val_sessions": val_sessions, "time": time, "room": room,
-            "session": session, "access_points": access_points, "acceleration": acceleration,
-            "time_unit": time_unit, "not_heard": not_heard,
-        },
-        options,
-    )  # fmt: skip
+    given = data_options(named, options)
     folder = RunFolder(run_folder_of(out, data))
     sets = stages.prepare(folder, data, data_dir=data_dir, options=given)
     for note in (windows_line(sets), sets.description, *sets.notes):
@@ -113,13 +116,30 @@ def data_show(
     ],
     data_dir: DataDir = None,
     picture: Annotated[Path | None, typer.Option(help="Where the picture goes [NAME.png].")] = None,
+    test_sessions: Tests = None,
+    val_sessions: Validates = None,
+    time: TimeColumn = None,
+    room: RoomColumn = None,
+    session: SessionColumn = None,
+    access_points: PointColumns = None,
+    acceleration: MotionColumns = None,
+    time_unit: TimeUnit = None,
+    not_heard: NotHeard = None,
     options: With = None,
 ) -> None:
     """Rows, rates, rooms, how often each access point is heard, gaps; and a picture."""
     from tinyloc.data import draw_recordings, load_material, render_recordings
     from tinyloc.data.describe import facts_of
 
-    material = load_material(name, data_dir=data_dir, **data_options({}, options))
+    given = data_options(
+        {
+            "test_sessions": test_sessions, "val_sessions": val_sessions, "time": time, "room": room,
+            "session": session, "access_points": access_points, "acceleration": acceleration,
+            "time_unit": time_unit, "not_heard": not_heard,
+        },
+        options,
+    )  # fmt: skip
+    material = load_material(name, data_dir=data_dir, **given)
     facts = facts_of(material)
     Console(markup=False, highlight=False).print(render_recordings(facts))
     path = picture or Path(f"{run_folder_of(None, name).name}.png")

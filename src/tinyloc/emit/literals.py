@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,10 @@ TAKEN = frozenset(
 """Names that the templates use themselves."""
 
 
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "ł": "l", "Ł": "L"})
+"""Letters that no mark can be taken from."""
+
+
 def identifier(name: str) -> str:
     """`name`, if C takes it as an identifier. Raises QuantisationError."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name) or name in _KEYWORDS or name in TAKEN:
@@ -33,15 +38,20 @@ def identifier(name: str) -> str:
 
 def comment(text: str) -> str:
     """`text` made safe to stand inside a C comment, on one line, in printable ASCII."""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))
-    plain = plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    plain = _ascii(text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
     return plain.replace("??", "? ?").replace("??", "? ?")  # no trigraphs
 
 
 def string(text: str, size: int) -> str:
     """A string literal that with its 0 takes at most `size` bytes: printable ASCII, the rest cut off."""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in " ".join(text.split()))[: size - 1]
+    plain = _ascii(text)[: size - 1]
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?") + '"'
+
+
+def _ascii(text: str) -> str:
+    """`text` on one line in printable ASCII: letters without their marks (Küche: Kuche), else "?"."""
+    letters = unicodedata.normalize("NFKD", " ".join(text.split()).translate(_LETTERS))
+    return "".join(c if " " <= c <= "~" else "?" for c in letters if not unicodedata.combining(c))
 
 
 def integer(value: int) -> str:

@@ -1,6 +1,9 @@
 """The grid of a study: a small TOML file, read into frozen dataclasses.
 
     sets = ["flat", {name = "house", label = "one floor", floors = 1, validation_drift = 2}]
+                                                # or files, here or beside the grid, with the options that
+                                                # `run` takes: {name = "home.csv", test_sessions = ["fri"],
+                                                # not_heard = 0, room = "where", position = ["x", "y"]}
                                                 # validation_drift, dB: validation is also heard as by
                                                 # receivers that have drifted so, and that chooses winners
     seeds = 5                                   # 0 to 4, or a list
@@ -117,7 +120,16 @@ def load_grid(path: Path) -> Grid:
         raise UsageError(f"{path}: could not be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not a text in UTF-8", hint="Name a grid, a small TOML file.") from None
-    return read_grid(text, str(path))
+    grid = read_grid(text, str(path))
+    return dataclasses.replace(grid, sets=tuple(_beside(one, path.parent) for one in grid.sets))
+
+
+def _beside(entry: Set, folder: Path) -> Set:
+    """A file that is not where the program runs, but beside the grid, is found there."""
+    there = folder / entry.name
+    if Path(entry.name).is_file() or Path(entry.name).is_absolute() or not there.is_file():
+        return entry
+    return dataclasses.replace(entry, name=str(there))
 
 
 def paper_grid() -> Grid:
@@ -220,8 +232,10 @@ class _Reader(Values):
             raise self.wrong(key, value, 'a data set\'s name, a file, or {name = "...", option = ...}')
         options = {name: one for name, one in value.items() if name not in ("name", "label", DRIFT)}
         for name, one in options.items():
-            if not isinstance(one, (str, int, float)):
-                raise self.wrong(f"{key}.{name}", one, "a number or a text")
+            if isinstance(one, list) and one and all(isinstance(part, str) for part in one):
+                options[name] = ",".join(one)
+            elif not isinstance(one, (str, int, float)):
+                raise self.wrong(f"{key}.{name}", one, "a number, a text or a list of texts")
         label = value.get("label", value["name"])
         if not isinstance(label, str) or not label:
             raise self.wrong(f"{key}.label", label, "a text")

@@ -329,3 +329,17 @@ def test_what_nothing_judges_is_said(tmp_path: Path) -> None:
     assert sets.notes[0] == "Not in test: hall; nothing says how often an answer is right there."
     assert sets.notes[1].startswith("Only ")
     assert len(load_windows(str(write(tmp_path / "b.csv", rows(1800)))).notes) == 0
+
+
+def test_one_row_for_each_reading_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    table = [["time", "ap", "rssi", "room"]]
+    for row in rows()[1:]:
+        table += [
+            [row[0], name, value, row[3]] for name, value in zip(("left", "right"), row[1:3], strict=True)
+        ]
+    path = write(tmp_path / "a.csv", table)
+    with pytest.raises(DataError, match="one row is one reading here"):
+        read(path, {"access_points": "rssi"})
+    with pytest.raises(DataError, match="one row is one reading here") as caught:
+        read(path, {})
+    assert "pivot(on='ap'" in str(caught.value)

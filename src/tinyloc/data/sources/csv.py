@@ -47,6 +47,8 @@ DATED = 5e8
 """Times above this, s, are dates of 1985 and later, and tell which session came first."""
 UNKNOWN_ROOMS = frozenset(name.lower() for name in (*EMPTY, "unknown", "unavailable"))
 """Cells that name no room; the last two are what Home Assistant writes where it knows none."""
+READINGS = ("rssi", "rss", "signal", "signal_strength", "dbm", "value", "state")
+"""What the one column of readings is called where each row is one reading."""
 _AXES = ("ax", "ay", "az")
 
 OPTIONS = {
@@ -229,7 +231,9 @@ def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
                 line=1,
                 hint=nearest(name, table.columns) or f"Check {flag('access_points')}.",
             )
-    points = named or tuple(name for name in table.columns if name and name not in taken)
+    others = tuple(name for name in table.columns if name and name not in taken)
+    points = named or others
+    _refuse_long(table, points, others)
     if not points:
         raise DataError(
             f"there is no column for an access point; the file has {', '.join(table.columns[:12])}",
@@ -238,6 +242,30 @@ def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
             hint="Add one column per access point with its RSSI in dBm.",
         )
     return points
+
+
+def _refuse_long(table: Table, points: tuple[str, ...], others: tuple[str, ...]) -> None:
+    """Refuse one row per reading: a column that names the access point, and one that holds all readings."""
+    readings = next((name for name in points if name.lower() in READINGS), "")
+    for name in others if readings else ():
+        if name != readings and _names_things(table, name):
+            raise DataError(
+                f"one row is one reading here, of the access point in {name!r}; expected a column for each",
+                path=table.path,
+                line=1,
+                column=readings,
+                hint=f"Turn it first, in polars: frame.pivot(on={name!r}, index=[...], values={readings!r}).",
+            )
+
+
+def _names_things(table: Table, column: str) -> bool:
+    """Whether its first cell that is filled is a text and no number."""
+    first = next((cell for cell in table.text(column) if cell not in EMPTY), "")
+    try:
+        float(first or "0")
+    except ValueError:
+        return True
+    return False
 
 
 def _rssi(table: Table, points: tuple[str, ...], options: Options) -> FloatArray:
@@ -256,7 +284,8 @@ def _rssi(table: Table, points: tuple[str, ...], options: Options) -> FloatArray
             line=int(table.lines[row]),
             column=points[column],
             value=float(rssi[row, column]),
-            hint=f"Empty the cell, or name the number that means not heard with {flag('not_heard')}.",
+            hint=f"Empty the cell, name the number that means not heard with {flag('not_heard')}, or, if the "
+            f"column is no access point, those that are with {flag('access_points')}.",
         )
     if np.isnan(rssi).all():
         raise DataError(

@@ -343,3 +343,11 @@ def test_one_row_for_each_reading_is_refused_with_the_way_out(tmp_path: Path) ->
     with pytest.raises(DataError, match="one row is one reading here") as caught:
         read(path, {})
     assert "pivot(on='ap'" in str(caught.value)
+
+
+def test_a_date_that_may_be_may_or_june_is_refused(tmp_path: Path) -> None:
+    table = rows()
+    for row in table[1:]:
+        row[0] = f"05/06/2024 10:00:{float(row[0]) % 60:06.3f}"
+    with pytest.raises(DataError, match=r"not a time \(600 such cells\); expected a number, or ISO 8601"):
+        read(write(tmp_path / "a.csv", table), {})

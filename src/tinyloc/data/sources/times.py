@@ -62,6 +62,8 @@ def _from_text(table: Table, column: str, dated: bool) -> FloatArray:
         moments = series.cast(pl.Datetime("us"), strict=False)
     else:
         text = series.str.strip_chars()
+        iso = text.str.contains(r"^\d{4}-").fill_null(False)
+        text = text.set(~iso, None)  # 05/06 may be May or June: refused
         zoned = text.str.contains(r"(Z|[+-]\d{2}:?\d{2})$").fill_null(False)
         bare = _dates(text.set(zoned, None).str.replace("T", " "))
         if zoned.any():

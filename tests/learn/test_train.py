@@ -68,6 +68,27 @@ def test_the_test_set_decides_nothing():
     assert train(other, SHORT).to_bytes() == train(SETS, SHORT).to_bytes()
 
 
+def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path, monkeypatch):
+    class KilledError(Exception):
+        pass
+
+    told = []
+
+    def kill(now):
+        told.append((now.trial, now.step))
+        if len(told) == 3:
+            raise KilledError
+
+    monkeypatch.setattr("tinyloc.learn.train.SAVE_SECONDS", 0.0)
+    state = tmp_path / "state"
+    with pytest.raises(KilledError):
+        train(SETS, SHORT, interrupt_to=state, progress=kill)
+    again = []
+    resumed = train(SETS, SHORT, resume_from=state, progress=lambda now: again.append((now.trial, now.step)))
+    assert again[0] > told[-1]
+    assert resumed.to_bytes() == train(SETS, SHORT).to_bytes()
+
+
 @pytest.mark.parametrize("after", [1, 4, 6, 9, 12])
 def test_interrupted_and_resumed_is_uninterrupted(tmp_path, after):
     state = tmp_path / "training.state"

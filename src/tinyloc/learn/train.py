@@ -14,6 +14,7 @@ import contextlib
 import copy
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ from tinyloc.models.base import RoomModel
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.models.config import EnsembleConfig, ForestConfig, reads_statistics
 from tinyloc.models.scaling import InputScaling, Kind
+
+SAVE_SECONDS = 30.0
+"""How much of a training is lost at most where nobody can say that it stops."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,11 @@ def train(
     as they are, without augmentation: probabilities [W, T, K], or [W, K] of the last steps, or features
     [W, T, F], or [W, F] (`teachers.targets`).
 
-    Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; `resume_from` that file
-    goes on from there. Forests and ensembles neither write nor read one: the first are grown in seconds, of
-    the second `pipeline/` keeps each member. Raises TrainingError when training diverges, cannot start, or is
-    resumed with other data or options.
+    Ctrl-C writes where training stands to `interrupt_to` (if given) and is raised on; so is it written every
+    `SAVE_SECONDS`, for a computer that stops without a word. `resume_from` that file goes on from there.
+    Forests and ensembles neither write nor read one: the first are grown in seconds, of the second
+    `pipeline/` keeps each member. Raises TrainingError when training diverges, cannot start, or is resumed
+    with other data or options.
     """
     asked = options or TrainOptions()
     options = resolve(asked, sets.train)
@@ -103,7 +108,17 @@ def train(
         return _forest(sets.only(read(options, sets.train)), options, progress)
     mark = saved.fingerprint(sets, options, targets)
     moment = saved.load(resume_from, mark) if resume_from else Moment()
-    run = _Run(sets.only(read(options, sets.train)), options, moment, progress, targets)
+    last = time.monotonic()
+
+    def told(now: Progress) -> None:
+        nonlocal last
+        if interrupt_to and time.monotonic() - last >= SAVE_SECONDS:
+            saved.save(interrupt_to, run.moment, mark)
+            last = time.monotonic()
+        if progress:
+            progress(now)
+
+    run = _Run(sets.only(read(options, sets.train)), options, moment, told, targets)
     try:
         with _one_thread(), torch.random.fork_rng(devices=[]):
             return run.checkpoint()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,40 @@ def test_a_flipped_byte_is_never_believed(
     except DataError:
         return
     assert again.digest == sets.digest  # a byte that carries nothing, such as a date in the archive
+
+
+def header(text: bytes) -> bytes:
+    """An .npy file with this header and nothing after it."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        header(
+            b"{'descr': '|i1', 'shape': (("
+        ),  # what numpy's own reader of old headers fails on with no ValueError
+        header(b"{'descr': '|i1', 'fortran_order': False, 'shape': (1099511627776, 1099511627776)}"),
+        header(b"{'descr': '|i1', 'fortran_order': False, 'shape': (3,)}"),
+        header(b"\xff" * 40),
+    ],
+    ids=["a header that does not end", "more than memory", "nothing behind", "no text"],
+)
+def test_a_spoilt_array(member: bytes, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("train.rssi.npy", member)
+    assert "not a whole file of windows" in refused(tmp_path / "w.npz", stream.getvalue())
+
+
+@pytest.mark.parametrize("where", [6, 8], ids=["encrypted", "compressed in no known way"])
+def test_a_spoilt_archive(content: bytes, tmp_path: Path, where: int) -> None:
+    """The two bytes that say how a member is stored, in its own entry and in the archive's directory."""
+    spoilt = bytearray(content)
+    first, listed = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    spoilt[first + where] ^= 0x41
+    spoilt[listed + where + 2] ^= 0x41
+    assert "not a whole file of windows" in refused(tmp_path / "w.npz", bytes(spoilt))
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100, 0.5, 0.99])

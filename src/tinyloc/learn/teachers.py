@@ -148,7 +148,7 @@ def _said(path: Path, shape: tuple[int, int]) -> Floats | None:
     """The probabilities in the file, or None where it is not there or not whole."""
     try:
         said = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # whatever the parser of a spoilt header fails with
         return None
     whole = isinstance(said, np.ndarray) and said.shape == shape and said.dtype == np.float32
     return said if whole and np.isfinite(said).all() else None

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from tinyloc.data.table import read_file
 from tinyloc.errors import DataError
@@ -59,20 +60,21 @@ class Tree:
 class _opened:  # noqa: N801
     """A zip file that is open, all its faults as DataError."""
 
+    FAULTS: ClassVar = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __enter__(self) -> zipfile.ZipFile:
         try:
             self.archive = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except self.FAULTS as error:
             raise self._refusal(error) from None
         return self.archive
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.archive.close()
-        faults = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
-        if isinstance(error, faults):
+        if isinstance(error, self.FAULTS):
             raise self._refusal(error) from None
 
     def _refusal(self, error: BaseException) -> DataError:

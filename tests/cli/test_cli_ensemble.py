@@ -13,11 +13,11 @@ from tinyloc.models.config import EnsembleConfig
 from tinyloc.models.ensemble import members
 
 MEMBERS = "2 statnet H4 + forest 3x4 + mamba H2"
-QUICK = ("--train-steps", "20", "--scaling", "minmax", "--tier", "pip")
+QUICK = ("--train-steps", "20", "--scaling", "minmax")
 
 
 def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
-    words = ("--family", "ensemble", "--members", MEMBERS, *QUICK[:4], "--tune", "refit=true")
+    words = ("--family", "ensemble", "--members", MEMBERS, *QUICK, "--tune", "refit=true")
     words += ("--teacher", "statnet H4")
     first = done("run", "--data", recording, "--out", tmp_path, "--tier", "pip", *words)
     assert "ensemble 2 statnet H4 + forest 3x4 + mamba H2L1" in first.err
@@ -85,10 +85,18 @@ def test_its_parameters_are_those_of_its_members() -> None:
         ),
         (("--teacher", "ensemble H8"), "--teacher ensemble H8: expected a family and a size"),
         (("--tune", "members=mamba H8"), "--tune members=mamba H8: expected one of"),
+        (
+            ("--family", "ensemble", "--members", MEMBERS, "--hidden", "16"),
+            "--hidden: each member of an ensemble has its own",
+        ),
+        (("--family", "forest", "--train-steps", "9"), "--train-steps: the family 'forest' does not read it"),
+        (("--family", "statnet", "--tune", "heads=4"), "--tune heads: the family 'statnet' does not read it"),
+        (("--family", "forest", "--tune", "lost=0.1"), "--tune lost: the family 'forest' does not read it"),
+        (("--tune", "chunk_steps=90"), "--tune chunk_steps: it is of a carried state, and this one is reset"),
     ],
 )
 def test_each_mistake_is_one_line(words: tuple[str, ...], said: str, recording: Path, tmp_path: Path) -> None:
-    found = tinyloc("run", "--data", recording, "--out", tmp_path / "run", *QUICK, *words)
+    found = tinyloc("run", "--data", recording, "--out", tmp_path / "run", "--tier", "pip", *words)
     assert found.code == 2
     assert said in found.error
 
@@ -107,7 +115,7 @@ def test_a_model_that_cannot_be_counted(words: tuple[str, ...], said: str) -> No
 
 def test_over_budget_it_is_told_what_would_fit(recording: Path, tmp_path: Path) -> None:
     """Fewer members, in words that --members takes."""
-    words = ("run", "--data", recording, "--out", tmp_path / "run", *QUICK, "--family", "ensemble")
+    words = ("run", "--data", recording, "--out", tmp_path / "run", "--tier", "pip", "--family", "ensemble")
     found = tinyloc(*words, "--members", "2 forest 5x8 + forest 40x64", "--flash", "6K")
     assert found.code == 3
     assert "ensemble 2 forest 5x8 + forest 40x64 does not fit" in found.error

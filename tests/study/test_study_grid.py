@@ -90,6 +90,7 @@ MISTAKES = {
         TINY + 'variant = "paper"\nscaling = "zscore"\n',
         "models[1].scaling: 'zscore'; expected nothing: the variant",
     ),
+    "not its own": (TINY + "heads = 4\n", "models[1].heads: the family 'statnet' does not read it"),
     "temperature": (TINY + "tau = 2\n", "models[1].tau: 2.0; expected a number above 0, with"),
 }  # fmt: skip
 
@@ -103,6 +104,7 @@ FOREST_MISTAKES = {
         "models[2].compressions: 'static'; expected one of float, integer for the family 'forest'",
     ),
     "carried": (FOREST + 'state = "carried"\n', "models[2]: the family 'forest' sees whole windows"),
+    "unread": (FOREST + "rate = 0.1\n", "models[2].rate: the family 'forest' does not read it"),
     "own": (FOREST + "trees = 5\n", "models[2].trees: no such key"),
     "teacher": (
         'teacher = "forest 10x64"\n' + FOREST,

@@ -104,9 +104,11 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
     """`TrainOptions` from flags and --tune; `offset`, `jitter`, `shadowing`, `packets` and `lost` make an
     augmentation.
 
-    Raises UsageError for a name that training does not have, or a value of another kind.
+    Raises UsageError for a name that training does not have, a value of another kind, and what the family
+    does not read.
     """
     from tinyloc.learn.options import Augmentation, TrainOptions
+    from tinyloc.learn.unread import unread
 
     shares = {name: name for name in ("offset", "jitter", "shadowing", "packets")} | {"lost": "access_points"}
     kinds = {field.name: field.type for field in dataclasses.fields(TrainOptions)}
@@ -133,7 +135,13 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
             options[name] = value if name in ("loss", "device") else _number(text, value)
     if augmentation:
         options["augmentation"] = Augmentation(**augmentation)
-    return TrainOptions(**options)
+    found = TrainOptions(**options)
+    for name, why in unread(found).items():
+        flag = FLAGS.get(name, f"--tune {name}")
+        if name == "augmentation":
+            flag = "--tune " + next(word for word, share in shares.items() if share in augmentation)
+        raise UsageError(f"{flag}: {why}", hint="Leave it out.")
+    return found
 
 
 FLAGS = {"steps": "--train-steps"} | {

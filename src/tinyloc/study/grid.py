@@ -54,6 +54,7 @@ from tinyloc.errors import BoardError, UsageError
 from tinyloc.learn.lessons import Teacher, read_teacher, teachers_known
 from tinyloc.learn.members import members_known, read_members, read_size, read_trees
 from tinyloc.learn.options import Augmentation, Teaching, TrainOptions
+from tinyloc.learn.unread import unread
 from tinyloc.models.config import CONFIGS, EnsembleConfig, ForestConfig, is_network
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
@@ -318,6 +319,9 @@ class _Reader(Values):
                 train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
+            for name, why in unread(train).items():
+                if name in own:
+                    raise UsageError(f"{self.where}, {key}.{name}: {why}", hint="Leave it out.")
             model = Model(
                 family,
                 size,

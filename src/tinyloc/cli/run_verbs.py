@@ -272,14 +272,14 @@ def emit(
         raise UsageError("a package holds the integer model", hint="Leave --precision out.")
     from tinyloc.device.boards import find_board
     from tinyloc.emit.package import KINDS
-    from tinyloc.pipeline.package import PackageOptions, package, read_addresses
+    from tinyloc.pipeline.package import PackageOptions, package
 
     options = PackageOptions(
         choice("as", kind, KINDS),  # type: ignore[arg-type]
         hop,
         choice("answers", answers, ("full", "plain")) == "full",
         false_unknown,
-        None if addresses is None else read_addresses(addresses),
+        addresses,
         find_board(board or _board_of(RunFolder(folder))),
     )
     paths = package(RunFolder(folder), options, to)

@@ -62,6 +62,7 @@ LAYOUTS: Final[Mapping[Kind, Mapping[str, str]]] = {
 """Template -> file, beside `src/` and what all packages have."""
 
 _ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-]?[0-9a-fA-F]{2}){5}")
+ADDRESS_FORM = "six bytes in hexadecimal, such as 0A:1B:2C:3D:4E:5F"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Figures:
 
     rows: Mapping[str, str] = field(default_factory=dict)
     how: str = "Not measured: no emulator was found when this was written."
+
+
+def parse_address(text: str) -> bytes | None:
+    """The six bytes of "0A:1B:2C:3D:4E:5F", also with hyphens or nothing between; None for any other text."""
+    return bytes.fromhex(text.replace(":", "").replace("-", "")) if _ADDRESS.fullmatch(text) else None
 
 
 def addresses_of(graph: Graph, known: Mapping[str, str] | None = None) -> list[bytes | None]:
@@ -83,12 +89,10 @@ def addresses_of(graph: Graph, known: Mapping[str, str] | None = None) -> list[b
     found: list[bytes | None] = []
     for name in graph.access_points:
         text = known.get(name, name)
-        if _ADDRESS.fullmatch(text):
-            found.append(bytes.fromhex(text.replace(":", "").replace("-", "")))
-        elif name in known:
-            raise UsageError(f"{text!r} is no address: six bytes in hexadecimal, such as 0A:1B:2C:3D:4E:5F")
-        else:
-            found.append(None)
+        address = parse_address(text)
+        if address is None and name in known:
+            raise UsageError(f"{text!r} is no address: expected {ADDRESS_FORM}")
+        found.append(address)
     said = [address for address in found if address is not None]
     if len(set(said)) != len(said):
         raise UsageError("two access points have one address")

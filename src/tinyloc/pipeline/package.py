@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,8 @@ from tinyloc.device.boards import Board, find_board
 from tinyloc.device.cost import Bracket, estimate
 from tinyloc.device.tiers import Tier, available_tiers
 from tinyloc.emit.golden import samples_for
-from tinyloc.emit.package import Figures, Kind, write_package
-from tinyloc.errors import BudgetError, DeviceError, ToolchainError, UsageError
+from tinyloc.emit.package import ADDRESS_FORM, Figures, Kind, parse_address, write_package
+from tinyloc.errors import BudgetError, DataError, DeviceError, ToolchainError
 from tinyloc.learn.streams import streams
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.pipeline.folder import RunFolder
@@ -39,24 +40,25 @@ COUNTED_STEPS = 200
 class PackageOptions:
     """`kind` of package; `hop`: samples from one answer to the next (None: as the recordings' windows);
     `full`: probabilities and "unknown" in every answer; `false_unknown`: share of known validation windows
-    that may be called unknown; `addresses`: name -> address; `board`: whose clock and current the README
-    counts by.
+    that may be called unknown; `addresses`: a file of lines name,address; `board`: whose clock and current
+    the README counts by.
     """
 
     kind: Kind
     hop: int | None = None
     full: bool = True
     false_unknown: float = FALSE_UNKNOWN
-    addresses: Mapping[str, str] | None = None
+    addresses: Path | None = None
     board: Board = find_board("stm32l4")  # noqa: RUF009  (a frozen entry of a table)
 
 
 def package(folder: RunFolder, options: PackageOptions, to: Path | None = None) -> list[Path]:
     """Write the package into `to`, or into the run's `package-KIND`; returns the files.
 
-    Raises UsageError, QuantisationError, OutputError and what reading the folder raises.
+    Raises UsageError, DataError, QuantisationError, OutputError and what reading the folder raises.
     """
     graph = graph_of(folder)
+    addresses = None if options.addresses is None else read_addresses(options.addresses, graph.access_points)
     sets = windows_of(folder)
     same_names(graph, sets, folder.integer_model)
     sets = sets.only(graph.access_points)
@@ -64,7 +66,7 @@ def package(folder: RunFolder, options: PackageOptions, to: Path | None = None) 
     real = real_samples(streamed, sets)
     target = folder.path / f"package-{options.kind}" if to is None else to
     figures = measure(streamed, real, options.board)
-    return write_package(streamed, options.kind, target, real, addresses=options.addresses, figures=figures)
+    return write_package(streamed, options.kind, target, real, addresses=addresses, figures=figures)
 
 
 def streamed_graph(folder: RunFolder, graph: Graph, sets: WindowSets, options: PackageOptions) -> Graph:
@@ -152,16 +154,37 @@ def _bracket(value: Bracket, factor: float, unit: str) -> str:
     return f"{mid} {unit}".rstrip() + f" ({low} to {high})"
 
 
-def read_addresses(path: Path) -> dict[str, str]:
-    """Lines of `name,address` -> a dictionary. Raises UsageError for anything else."""
+def read_addresses(path: Path, access_points: Sequence[str]) -> dict[str, str]:
+    """Lines of `name,address` -> a dictionary: six bytes each, of access points among those given, each once.
+    Lines that begin with # are left out, and a first line that names the two columns.
+
+    Raises DataError, with the line, for anything else.
+    """
+    found: dict[str, str] = {}
+    lines: dict[object, int] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream) if row and not row[0].lstrip().startswith("#")]
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: cannot be read ({error})") from None
-    if any(len(row) != 2 for row in rows):
-        raise UsageError(f"{path}: expected lines of name,address")
-    found = {name.strip(): address.strip() for name, address in rows}
-    if len(found) != len(rows):
-        raise UsageError(f"{path}: names an access point twice")
+        raise DataError(f"cannot be read ({error})", path=path) from None
+    for at, (line, row) in enumerate(rows):
+        if row[0].startswith("#") or (at == 0 and [cell.lower() for cell in row] == ["name", "address"]):
+            continue
+        place: dict[str, Any] = {"path": path, "line": line}
+        if len(row) != 2:
+            raise DataError("expected name,address", **place, value=",".join(row))
+        name, text = row
+        if name not in access_points:
+            known = f"It knows {', '.join(access_points)}."
+            raise DataError("the model knows no access point of that name", **place, value=name, hint=known)
+        address = parse_address(text)
+        if address is None:
+            raise DataError(f"no address: expected {ADDRESS_FORM}", **place, value=text)
+        for what in (name, address):
+            if what in lines:
+                said = text if what is address else name
+                raise DataError(f"it is in line {lines[what]} already", **place, value=said)
+            lines[what] = line
+        found[name] = text
     return found

@@ -129,20 +129,31 @@ def test_a_model_is_not_replaced_by_other_data(copy_of_run: Path, tmp_path: Path
     model = (copy_of_run / "model.safetensors").read_bytes()
     (copy_of_run / "package-c").mkdir()
     other = write(tmp_path / "my_home.csv", rows(each=330))
-    for verb in ("data", "run"):
-        error = tinyloc(verb, "--data", other, "--out", copy_of_run).only_error
-        assert "holds a model of" in error
-        assert "Name another folder with --out" in error
+    for windows in (True, False):
+        if not windows:
+            (copy_of_run / "windows.npz").unlink()
+        for verb in ("data", "run"):
+            error = tinyloc(verb, "--data", other, "--out", copy_of_run).only_error
+            assert "holds a model of" in error
+            assert "Name another folder with --out" in error
     assert (copy_of_run / "model.safetensors").read_bytes() == model
     assert (copy_of_run / "result.json").exists()
+
+
+def test_one_file_is_the_same_by_any_name(
+    copy_of_run: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recording.parent)
+    found = tinyloc("data", "--data", f"./{recording.name}", "--with", "steps=10", "--out", copy_of_run)
+    assert "removed, for it was made of other windows: model.safetensors" in found.err
 
 
 def test_what_is_removed_is_said(copy_of_run: Path, recording: Path) -> None:
     (copy_of_run / "package-c").mkdir()
     found = tinyloc("data", "--data", recording, "--with", "steps=10", "--out", copy_of_run)
     assert found.code == 0
-    said = "removed, for it was made of other windows: model.safetensors, model.tinyloc, package-c stays"
-    assert said in found.err
+    assert "removed, for it was made of other windows: model.safetensors, model.tinyloc\n" in found.err
+    assert "of other windows, and still there: package-c\n" in found.err
     assert not (copy_of_run / "model.safetensors").exists()
     assert (copy_of_run / "package-c").exists()
 

@@ -71,8 +71,8 @@ main()
 """tinyloc, but it waits for a signal after so many evaluations, or in the midst of so many writes."""
 
 
-def stopped_by(number: signal.Signals, *words: object) -> Done:
-    """Start the waiting program, send it the signal where it waits, and see how it ends."""
+def stopped_by(numbers: signal.Signals | list[signal.Signals], *words: object) -> Done:
+    """Start the waiting program, send it the signals where it waits, and see how it ends."""
     child = subprocess.Popen(
         [sys.executable, "-c", WAITS, *(str(word) for word in words)],
         stdout=subprocess.PIPE,
@@ -84,7 +84,8 @@ def stopped_by(number: signal.Signals, *words: object) -> Done:
     line = child.stdout.readline()
     if line != "waits\n":
         pytest.fail(f"{line}{child.communicate()}")
-    child.send_signal(number)
+    for number in numbers if isinstance(numbers, list) else [numbers]:
+        child.send_signal(number)
     out, err = child.communicate(timeout=60)
     return Done(child.returncode, out, err)
 
@@ -109,11 +110,15 @@ def untrained(trained: Path, tmp_path: Path) -> Path:
 
 def test_ctrl_c_in_training_goes_on_to_the_same_bytes(trained: Path, untrained: Path) -> None:
     """Stopped in the first trial and again in the second, whose 24th evaluation the first part left to do: by
-    Ctrl-C, and as a computer does that shuts down.
+    Ctrl-C, and as a terminal that is closed and a computer that shuts down do: twice.
     """
     state = untrained / "training.state"
-    for number, evaluations in ((signal.SIGINT, 3), (signal.SIGTERM, 24)):
-        found = stopped_by(number, evaluations, "train", untrained, *LONGER)
+    for numbers, evaluations in (
+        ([signal.SIGINT], 3),
+        ([signal.SIGTERM, signal.SIGTERM, signal.SIGHUP], 21),
+        ([signal.SIGHUP, signal.SIGHUP, signal.SIGTERM], 3),
+    ):
+        found = stopped_by(numbers, evaluations, "train", untrained, *LONGER)
         assert found.code == 130
         assert str(state) in found.only_error
         assert "The same command goes on from there" in found.only_error

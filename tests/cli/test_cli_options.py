@@ -27,6 +27,8 @@ def test_an_augmentation_comes_by_the_names_of_its_shares() -> None:
     [
         ("shadowing", "expected NAME=VALUE"),
         ("shadowing=much", "expected a number"),
+        ("batch=nan", "expected a whole number"),
+        ("batch=inf", "expected a whole number"),
         ("shadowing=-1", "augmentation by shadowing is -1: expected a number of at least 0"),
         ("positions=1", "a share of positions from 0 to below 1"),
         ("shadow=0.5", "expected one of .*shadowing"),

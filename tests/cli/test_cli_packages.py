@@ -33,6 +33,11 @@ def test_a_package_of_a_run_passes_its_self_test_and_says_what_it_needs(
     assert (copy_of_run / "result.json").exists(), "the run's own verdict still stands"
 
 
+def test_a_verdict_that_is_spoilt_is_in_no_packages_way(copy_of_run: Path) -> None:
+    (copy_of_run / "result.json").write_text("{")
+    assert "package-arduino" in done("emit", copy_of_run, "--as", "arduino").err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -331,6 +331,18 @@ def test_what_nothing_judges_is_said(tmp_path: Path) -> None:
     assert len(load_windows(str(write(tmp_path / "b.csv", rows(1800)))).notes) == 0
 
 
+def test_acceleration_that_is_never_whole_gets_a_note(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    table = rows()
+    table[0] += ["ax", "ay", "az"]
+    for row in table[1:]:
+        row += ["0.1", "", ""]
+    _, notes = read(write(tmp_path / "a.csv", table), {})
+    assert "acceleration is never there on all three axes at once." in notes
+    assert not recwarn.list
+
+
 def test_one_row_for_each_reading_is_refused_with_the_way_out(tmp_path: Path) -> None:
     table = [["time", "ap", "rssi", "room"]]
     for row in rows()[1:]:
@@ -343,6 +355,34 @@ def test_one_row_for_each_reading_is_refused_with_the_way_out(tmp_path: Path) ->
     with pytest.raises(DataError, match="one row is one reading here") as caught:
         read(path, {})
     assert "pivot(on='ap'" in str(caught.value)
+
+
+@pytest.mark.parametrize("who", [["anna"], ["", "anna"], ["anna", "bert"]], ids=["one", "gaps", "two"])
+def test_an_access_point_that_is_called_signal_beside_a_text_is_read(tmp_path: Path, who: list[str]) -> None:
+    table = [["time", "ap1", "signal", "room", "session", "who"]]
+    table += [[*row, who[i % len(who)]] for i, row in enumerate(rows()[1:])]
+    path = write(tmp_path / "a.csv", table)
+    recordings, _ = read(path, {"access_points": "ap1,signal"})
+    assert recordings[0].access_points == ("ap1", "signal")
+    if len(who) == 1 or "" in who:  # what names no access point is no reason to refuse a column alone
+        assert read(path, {"access_points": "signal"})[0][0].access_points == ("signal",)
+
+
+def test_a_column_of_lists_is_passed_over_and_refused_as_a_room(tmp_path: Path) -> None:
+    head, *body = rows()
+    frame = pl.DataFrame(
+        {
+            name: [float(cell) if name in ("time", "ap1") else cell for cell in column]
+            for name, column in zip(head, zip(*body, strict=True), strict=True)
+        }
+    ).drop("ap2")
+    frame = frame.rename({"ap1": "rssi"}).with_columns(tags=pl.Series([["a"]] * len(frame)))
+    path = tmp_path / "a.parquet"
+    frame.write_parquet(path)
+    assert read(path, {"access_points": "rssi"})[0][0].access_points == ("rssi",)
+    frame.drop("room").write_parquet(path)
+    with pytest.raises(DataError, match="column 'tags': the cells are of the type List"):
+        read(path, {"access_points": "rssi", "room": "tags"})
 
 
 def test_a_date_that_may_be_may_or_june_is_refused(tmp_path: Path) -> None:

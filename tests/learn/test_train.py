@@ -7,7 +7,7 @@ import pytest
 import torch
 from learn_windows import Interrupt, make_sets
 
-from tinyloc.errors import ModelFileError, TrainingError, UsageError
+from tinyloc.errors import ModelFileError, OutputError, TrainingError, UsageError
 from tinyloc.learn import options as options_of_training
 from tinyloc.learn import state as saved
 from tinyloc.learn import train as training
@@ -85,8 +85,46 @@ def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path, monkeypa
         train(SETS, SHORT, interrupt_to=state, progress=kill)
     again = []
     resumed = train(SETS, SHORT, resume_from=state, progress=lambda now: again.append((now.trial, now.step)))
-    assert again[0] > told[-1]
+    assert again[0] == told[-1], "it was told of it, and is killed before that is kept"
     assert resumed.to_bytes() == train(SETS, SHORT).to_bytes()
+
+
+def test_a_training_that_nothing_evaluates_on_its_way_is_kept_too(tmp_path, monkeypatch):
+    """A refit has one evaluation, its last step: what is kept is by the clock."""
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*args: object) -> float:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KilledError
+        return clip(*args)
+
+    once = dataclasses.replace(SHORT, evaluations=1)
+    clip, calls, state = torch.nn.utils.clip_grad_norm_, [], tmp_path / "state"
+    monkeypatch.setattr("tinyloc.learn.train.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", kill)
+    with pytest.raises(KilledError):
+        train(SETS, once, interrupt_to=state)
+    monkeypatch.undo()
+    calls.clear()
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *args: calls.append(1) or clip(*args))
+    resumed, went_on = train(SETS, once, resume_from=state), len(calls)
+    calls.clear()
+    assert resumed.to_bytes() == train(SETS, once).to_bytes()
+    assert went_on == len(calls) - 5
+
+
+def test_a_full_disk_ends_no_training(tmp_path, monkeypatch):
+    def full(*args: object) -> None:
+        raise OutputError("no space left")
+
+    monkeypatch.setattr("tinyloc.learn.train.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("tinyloc.learn.state.save", full)
+    kept = train(SETS, SHORT, interrupt_to=tmp_path / "state").to_bytes()
+    monkeypatch.undo()
+    assert kept == train(SETS, SHORT).to_bytes()
 
 
 @pytest.mark.parametrize("after", [1, 4, 6, 9, 12])

@@ -55,7 +55,7 @@ def test_what_is_not_read_changes_nothing(family: str, name: str) -> None:
     except UsageError:
         return  # refused at once
     said = unread(asked)
-    of_carried = name in ("chunk_steps", "past_steps")
+    of_carried = name in ("chunk_steps", "past_steps")  # and this one is reset
     assert (name in said) == (family not in READ_BY[name] or of_carried)
     if name in said:
         try:
@@ -70,6 +70,14 @@ def test_the_usual_options_are_read() -> None:
         assert unread(TrainOptions(family=family)) == {}
     assert unread(TrainOptions(state="carried", chunk_steps=90, past_steps=20, piece_steps=40)) == {}
     assert unread(TrainOptions(family="forest", seed=3, restarts=2, least_heard=0.1, refit=True)) == {}
+
+
+def test_a_carried_state_learns_at_every_step() -> None:
+    usual = dataclasses.replace(short("mamba"), state="carried", chunk_steps=40, past_steps=8)
+    asked = dataclasses.replace(usual, loss="last")
+    assert unread(usual) == {}
+    assert list(unread(asked)) == ["loss"]
+    assert weights(asked) == weights(usual)
 
 
 def test_of_an_ensemble_what_any_member_reads_is_read() -> None:

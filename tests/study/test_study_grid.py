@@ -194,6 +194,9 @@ def test_the_grid_for_any_recordings(tmp_path: Path) -> None:
     assert [one.label for one in same.sets] == ["a/home.csv", "b/home.csv"]
     with pytest.raises(UsageError, match="only once"):
         own_grid(["house", "house"], {})
+    for key in ("name", "label", "validation_drift"):
+        with pytest.raises(UsageError, match=f"--with {key}=2: this is of a grid"):
+            own_grid(["house"], {key: "2"})
 
 
 def test_models_that_recordings_cannot_have_are_left_out(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import signal
 import sys
@@ -45,15 +46,22 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _stop_on_signals() -> None:
-    """End, or a closed terminal, stops the work as Ctrl-C does: what is done is kept."""
+    """End, or a closed terminal, stops the work as Ctrl-C does: what is done is kept. Both often come twice,
+    to the process and to its group: what is under way after the first is left to end. Ctrl-C still ends it.
+    """
+    caught = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
+
+    def pass_over(*_: object) -> None:
+        """In place of SIG_IGN, which makes Python complain of one that is on its way."""
 
     def stop(*_: object) -> None:
+        for number in caught:
+            signal.signal(number, pass_over)
         raise KeyboardInterrupt
 
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+        for number in caught:
+            if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, stop)
 
 
@@ -89,5 +97,6 @@ def _usage(error: Exception, message: str, words: list[str]) -> str:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal may be what is gone
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(code)

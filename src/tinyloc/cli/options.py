@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 import sys
 from contextvars import ContextVar
@@ -128,7 +129,7 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
             options[name] = choice(f"tune {name}", value, ("true", "false")) == "true"
         elif "int" in str(kinds[name]):
             number = _number(text, value)
-            if number != int(number):
+            if not math.isfinite(number) or number != int(number):
                 raise UsageError(f"--tune {text}: expected a whole number")
             options[name] = int(number)
         else:

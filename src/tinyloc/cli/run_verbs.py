@@ -289,9 +289,13 @@ def emit(
 
 def _board_of(folder: Any) -> str:
     """The board that a run was verified on; the default where it was not."""
+    from tinyloc.errors import ModelFileError
     from tinyloc.judge import result as verdict
 
-    return verdict.load(folder.result).device.board if folder.result.exists() else "stm32l4"
+    try:
+        return verdict.load(folder.result).device.board if folder.result.exists() else "stm32l4"
+    except ModelFileError:  # it is asked for nothing else here
+        return "stm32l4"
 
 
 @app.command(epilog="Example: tinyloc verify runs/flat --board nrf52832 --ram 32K")

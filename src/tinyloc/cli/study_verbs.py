@@ -24,7 +24,7 @@ def study(
     paper: Annotated[bool, typer.Option("--paper", help="The grid of arXiv 2412.09289 instead.")] = False,
     out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("runs/study"),
     data_dir: DataDir = None,
-    seeds: Annotated[int, typer.Option(help="With --data: how many seeds [3].")] = 0,
+    seeds: Annotated[int | None, typer.Option(help="With --data: how many seeds [3].")] = None,
     test_sessions: Tests = None,
     val_sessions: Validates = None,
     options: With = None,
@@ -66,12 +66,15 @@ def study(
         },
         options,
     )  # fmt: skip
-    if data is None and (given or seeds):
+    if data is None and (given or seeds is not None):
         named = flag(next(iter(given))) if given else "--seeds"
-        raise UsageError(f"{named} goes with --data alone", hint="In a grid it stands beside the data set.")
-    if seeds < 0:
+        where = (
+            "In a grid it stands beside the data set." if given else 'A grid says "seeds = 3" at its head.'
+        )
+        raise UsageError(f"{named} goes with --data alone", hint=where)
+    if seeds is not None and seeds < 1:
         raise UsageError(f"--seeds {seeds}: expected at least 1")
-    wanted = grid if data is None else own_grid(data, given, seeds)
+    wanted = grid if data is None else own_grid(data, given, seeds or 0)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn())
     with Progress(
         *columns, TimeElapsedColumn(), console=Console(stderr=True, quiet=json), transient=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,9 @@ def draw_recordings(material: Material, facts: RecordingsFacts, path: Path) -> N
             0.985, 1 - 0.28 / height, "simulated", fontsize=12, color="#c44e00", ha="right", va="center"
         )
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # drawn as a box: the font has no such letter
+        figure.savefig(stream, format="png", metadata={"Software": None})
     write_bytes(Path(path), stream.getvalue())
 
 

@@ -102,9 +102,7 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise DataError("no such file", path=path, hint="Make it with `tinyloc data`.") from None
-    except (
-        Exception
-    ) as error:  # a spoilt archive fails in any parser there is: zip, zlib, numpy's, Python's tokens
+    except Exception as error:  # spoilt, it fails in any parser: zip, zlib, numpy's, Python's tokens
         raise DataError(f"not a whole file of windows ({error})", path=path, hint=_HINT) from None
 
 

@@ -49,9 +49,21 @@ class Table:
         return Table(self.path, self.frame, self.lines + lines)
 
     def text(self, column: str) -> npt.NDArray[np.str_]:
-        """A column as text [R]; an empty cell is the empty string."""
-        series = self._series(column).cast(pl.String).fill_null("").str.strip_chars()
+        """A column as text [R]; an empty cell is the empty string. Raises DataError for lists and such."""
+        series = self._series(column)
+        if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+            raise DataError(
+                f"the cells are of the type {series.dtype}, expected text or numbers",
+                path=self.path,
+                column=column,
+                hint="Take it apart first, or name another column.",
+            )
+        series = series.cast(pl.String).fill_null("").str.strip_chars()
         return np.array(series.to_list(), dtype=np.str_)
+
+    def holds_text(self, column: str) -> bool:
+        """Whether a column is of text."""
+        return self._series(column).dtype in (pl.String, pl.Categorical, pl.Enum)
 
     def numbers(self, column: str, expected: str = "a number") -> FloatArray:
         """A column as float64 [R], NaN where the cell is empty. Raises DataError at the first other text."""

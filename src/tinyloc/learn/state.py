@@ -1,4 +1,4 @@
-"""Training that was stopped with Ctrl-C, on disk: what is needed to go on to the very same bytes.
+"""Training that was stopped, on disk: what is needed to go on to the very same bytes.
 
 A safetensors file (no pickle). Every draw of training is a function of the seed, the trial and the step, so
 no state of a random generator is kept.

@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from tinyloc.data.windows import WindowSets
-from tinyloc.errors import TrainingError
+from tinyloc.errors import OutputError, TrainingError
 from tinyloc.learn import distil, ensemble, forest, place
 from tinyloc.learn import state as saved
 from tinyloc.learn.draw import Draws
@@ -50,7 +50,7 @@ from tinyloc.models.config import EnsembleConfig, ForestConfig, reads_statistics
 from tinyloc.models.scaling import InputScaling, Kind
 
 SAVE_SECONDS = 30.0
-"""How much of a training is lost at most where nobody can say that it stops."""
+"""How much of a training is lost at most, beside one step, where nobody can say that it stops."""
 
 
 @dataclass(frozen=True)
@@ -108,17 +108,13 @@ def train(
         return _forest(sets.only(read(options, sets.train)), options, progress)
     mark = saved.fingerprint(sets, options, targets)
     moment = saved.load(resume_from, mark) if resume_from else Moment()
-    last = time.monotonic()
 
-    def told(now: Progress) -> None:
-        nonlocal last
-        if interrupt_to and time.monotonic() - last >= SAVE_SECONDS:
-            saved.save(interrupt_to, run.moment, mark)
-            last = time.monotonic()
-        if progress:
-            progress(now)
+    def keep(moment: Moment) -> None:
+        if interrupt_to:
+            with contextlib.suppress(OutputError):  # a full disk ends no training that may yet end well
+                saved.save(interrupt_to, moment, mark)
 
-    run = _Run(sets.only(read(options, sets.train)), options, moment, told, targets)
+    run = _Run(sets.only(read(options, sets.train)), options, moment, progress, keep, targets)
     try:
         with _one_thread(), torch.random.fork_rng(devices=[]):
             return run.checkpoint()
@@ -141,7 +137,9 @@ def _forest(
 
 
 class _Run:
-    """All trials of one call of `train`. `moment` is always a state from which training can go on."""
+    """All trials of one call of `train`. `moment` is always a state from which training can go on; `keep` is
+    given it every `SAVE_SECONDS`.
+    """
 
     def __init__(
         self,
@@ -149,9 +147,11 @@ class _Run:
         options: TrainOptions,
         moment: Moment,
         progress: Callable[[Progress], None] | None,
+        keep: Callable[[Moment], None],
         targets: npt.NDArray[np.float32] | None,
     ) -> None:
         self.sets, self.options, self.moment, self.progress = sets, options, moment, progress
+        self.keep, self.kept = keep, time.monotonic()
         tried = candidates(options, sets.train)
         self.trials = [candidate for candidate in tried for _ in range(options.restarts)]
         if options.device == "cuda" and not torch.cuda.is_available():
@@ -220,15 +220,26 @@ class _Run:
             if options.patience and self.moment.stale >= options.patience:
                 break
             losses.append(self.update(model, optimiser, scaling, step))
-            if (step + 1) % every and step + 1 < options.steps:
-                continue
-            self.evaluate(model, optimiser, scaling, step + 1)
-            if self.progress:
-                best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
-                done = (trial, len(self.trials), step + 1, options.steps)
-                self.progress(Progress(*done, candidate.scaling, loss, self.latest, best))
-            losses = []
+            if (step + 1) % every == 0 or step + 1 == options.steps:
+                self.evaluate(model, optimiser, scaling, step + 1)
+                if self.progress:
+                    best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
+                    done = (trial, len(self.trials), step + 1, options.steps)
+                    self.progress(Progress(*done, candidate.scaling, loss, self.latest, best))
+                losses = []
+            if time.monotonic() - self.kept >= SAVE_SECONDS:
+                self.moment = self.standing(model, optimiser, step + 1)
+                self.keep(self.moment)
+                self.kept = time.monotonic()
         self.end_trial(candidate)
+
+    def standing(self, model: RoomModel, optimiser: torch.optim.Optimizer, step: int) -> Moment:
+        """The moment after `step` steps of the trial under way, with what was evaluated before."""
+        moment = copy.copy(self.moment)
+        moment.step = step
+        moment.weights = model.weights()
+        moment.first, moment.second = _moments(model, optimiser)
+        return moment
 
     def update(
         self, model: RoomModel, optimiser: torch.optim.Optimizer, scaling: InputScaling, step: int
@@ -303,10 +314,7 @@ class _Run:
             )
         self.latest = macro_f1(windows.room, logits.argmax(axis=1))
         score = {"macro_f1": self.latest, "cross_entropy": cross_entropy(logits, windows.room), "step": step}
-        moment = copy.copy(self.moment)
-        moment.step = step
-        moment.weights = model.weights()
-        moment.first, moment.second = _moments(model, optimiser)
+        moment = self.standing(model, optimiser, step)
         moment.stale += 1
         if _better(score, moment.score):
             moment.score, moment.kept, moment.stale = score, _shipped(moment.weights), 0

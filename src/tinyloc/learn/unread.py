@@ -61,4 +61,6 @@ def unread(options: TrainOptions) -> dict[str, str]:
             found[name] = "no member of this ensemble reads it" if options.members else alone
         elif name in ("chunk_steps", "past_steps") and options.state != "carried":
             found[name] = "it is of a carried state, and this one is reset"
+        elif name == "loss" and options.state == "carried":
+            found[name] = "a carried state learns at every annotated step"
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,44 +46,48 @@ def prepare(
     console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
     sets = load_windows(data, data_dir=data_dir, console=console, **options)
     folder.create()
-    removed = _forget_stale(folder, sets, data)
+    removed, stay = _forget_stale(folder, sets, data)
     if removed:
         console.print(f"removed, for it was made of other windows: {', '.join(removed)}", markup=False)
+    if stay:
+        console.print(f"of other windows, and still there: {', '.join(stay)}", markup=False)
     save_windows(folder.windows, sets)
     folder.note("data", {"name": data, "options": {key: str(value) for key, value in options.items()}})
     return sets
 
 
-def _forget_stale(folder: RunFolder, sets: WindowSets, data: str) -> list[str]:
+def _forget_stale(folder: RunFolder, sets: WindowSets, data: str) -> tuple[list[str], list[str]]:
     """Remove from the folder what was made of other windows than `sets`; gives the names of models that went,
     and of packages that stay. Raises UsageError rather than remove a model of other data than `data`.
     """
-    if not folder.windows.exists():
-        return []
-    try:
-        before = load_windows_file(folder.windows)
-    except TinylocError:
-        folder.forget(folder.result, folder.page)
-        return []
-    if before.digest == sets.digest:
-        return []
+    before = None
+    with contextlib.suppress(TinylocError):
+        before = load_windows_file(folder.windows) if folder.windows.exists() else None
+    if before is not None and before.digest == sets.digest:
+        return [], []
     plain = TrainOptions()
-    if fingerprint(before, plain) == fingerprint(sets, plain):
+    if before is not None and fingerprint(before, plain) == fingerprint(sets, plain):
         folder.forget(folder.result, folder.page)
-        return []
+        return [], []
     models = [folder.checkpoint, folder.integer_model, folder.training_state]
     there = [path.name for path in models if path.exists()]
     name = folder.read().get("data", {}).get("name", data)
-    if there and name != data:
+    if there and not _same(name, data):
         raise UsageError(
             f"{folder.path}: holds a model of {name}, and {data} would take its place",
             hint="Name another folder with --out, or remove that one.",
         )
     folder.forget(folder.result, folder.page)
+    if before is None:  # whether the model is of these windows, whoever reads it finds out
+        return [], []
     folder.forget(folder.c_model, folder.integer_model, folder.checkpoint, folder.chosen)
     folder.forget(folder.training_state, folder.training_chosen)
-    packages = sorted(path.name for path in folder.path.glob("package-*"))
-    return there + [f"{one} stays, of the model before" for one in packages]
+    return there, sorted(path.name for path in folder.path.glob("package-*"))
+
+
+def _same(name: str, data: str) -> bool:
+    """Whether two names are of one data set, or of one file: `home.csv` and `./home.csv`."""
+    return name == data or (Path(data).is_file() and Path(name).resolve() == Path(data).resolve())
 
 
 def windows_of(folder: RunFolder) -> WindowSets:

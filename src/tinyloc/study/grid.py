@@ -49,6 +49,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from tinyloc.data.sources import ALL
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
 from tinyloc.learn.lessons import Teacher, read_teacher, teachers_known
@@ -128,7 +129,12 @@ def load_grid(path: Path) -> Grid:
 def _beside(entry: Set, folder: Path) -> Set:
     """A file that is not where the program runs, but beside the grid, is found there."""
     there = folder / entry.name
-    if Path(entry.name).is_file() or Path(entry.name).is_absolute() or not there.is_file():
+    if (
+        entry.name in ALL
+        or Path(entry.name).is_file()
+        or Path(entry.name).is_absolute()
+        or not there.is_file()
+    ):
         return entry
     return dataclasses.replace(entry, name=str(there))
 
@@ -145,6 +151,9 @@ def own_grid(names: Sequence[str], options: Mapping[str, Any], seeds: int = 0) -
     own). Models that they cannot have are left out. Raises UsageError.
     """
     value = tomllib.loads(_packaged(OWN))
+    for key in ("name", "label", "validation_drift"):
+        if key in options:
+            raise UsageError(f"--with {key}={options[key]}: this is of a grid, no option of the data")
     short = [Path(name).name for name in names]
     labels = short if len(set(short)) == len(short) else list(names)
     value["sets"] = [

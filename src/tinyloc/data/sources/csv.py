@@ -88,7 +88,9 @@ def names(options: Options, name: str) -> tuple[str, ...]:
 
 
 def read(path: Path, options: Options) -> tuple[tuple[Recording, ...], tuple[str, ...]]:
-    """The file's sessions in the order in which they begin in it, and notes on what was joined."""
+    """The file's sessions, by date where they have one, else in the order in which they begin in it; and
+    notes on what was joined.
+    """
     table = read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_csv(path)
     time_name = _column(table, options, "time", required=True)
     room_name = _column(table, options, "room")
@@ -245,10 +247,13 @@ def _points(table: Table, options: Options, taken: set[str]) -> tuple[str, ...]:
 
 
 def _refuse_long(table: Table, points: tuple[str, ...], others: tuple[str, ...]) -> None:
-    """Refuse one row per reading: a column that names the access point, and one that holds all readings."""
+    """Refuse one row per reading: a column that names the access point in every row, and one that holds all
+    readings: alone, where the access points were named.
+    """
     readings = next((name for name in points if name.lower() in READINGS), "")
-    for name in others if readings else ():
-        if name != readings and _names_things(table, name):
+    things = [name for name in others if name != readings and _names_things(table, name)] if readings else []
+    if len(points) == 1 or points == others:
+        for name in things[:1]:
             raise DataError(
                 f"one row is one reading here, of the access point in {name!r}; expected a column for each",
                 path=table.path,
@@ -259,12 +264,14 @@ def _refuse_long(table: Table, points: tuple[str, ...], others: tuple[str, ...])
 
 
 def _names_things(table: Table, column: str) -> bool:
-    """Whether its first cell that is filled is a text and no number."""
-    first = next((cell for cell in table.text(column) if cell not in EMPTY), "")
+    """Whether every cell is filled, the first is a text and no number, and not all are alike."""
+    if not table.holds_text(column):
+        return False
+    cells = table.text(column)
     try:
-        float(first or "0")
+        float(cells[0])
     except ValueError:
-        return True
+        return len(set(cells)) > 1 and not set(cells) & {"", *EMPTY}
     return False
 
 

@@ -37,8 +37,11 @@ def doubts(
             f"if this one does, say {flag('not_heard', 0)}.",
         )
     notes += _flat(rssi, points)
-    if moves is not None and not np.isnan(moves).all():
-        usual = float(np.nanmedian(np.linalg.norm(moves, axis=1)))
+    lengths = np.zeros(0) if moves is None else np.linalg.norm(moves, axis=1)
+    if moves is not None and not np.isfinite(lengths).any():
+        notes += ("acceleration is never there on all three axes at once.",)
+    elif moves is not None:
+        usual = float(np.nanmedian(lengths))
         if abs(usual - STANDARD_GRAVITY) < REST_RANGE:
             notes += (
                 f"acceleration is {usual:.2f} long at its median, which looks like m/s^2; it was read as g: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,20 @@ def test_what_the_page_says() -> None:
     simulated = [dataclasses.replace(row, simulated=True) for row in _rows()]
     assert "Simulated data" in page.render(simulated, ABOUT)
     assert "http" not in text.replace("http-equiv", "")
+
+
+def test_each_family_has_a_colour_of_its_own() -> None:
+    text = page.render(_rows(), ABOUT)
+    colours = dict(re.findall(r"\.f(\d) \{ fill: (#[0-9a-f]{6}); \}", text))
+    assert set(colours) == {str(place) for place in range(len(page.FAMILIES))}
+    assert len(set(colours.values())) == len(colours)
+    for family in ("mamba", "statnet"):
+        place = page.FAMILIES.index(family)
+        assert re.search(rf'<circle class="f{place}"[^>]*/></svg>{family}</li>', text)
+
+
+def test_a_headline_of_no_winner_that_beats_all_is_a_sentence() -> None:
+    assert "Under none of 3 budgets does the winner beat every baseline." in page.render(_rows(), ABOUT)
 
 
 def test_the_papers_figures_stand_beside_ours() -> None:

@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from tinyloc import files
 from tinyloc.judge.budget import kilobytes
+from tinyloc.models.config import CONFIGS
 from tinyloc.report import words
 from tinyloc.study.baselines import FOREST
 from tinyloc.study.criteria import CRITERIA, Criterion, said
@@ -33,11 +34,15 @@ from tinyloc.study.summary import (
 WIDTH: Final = 560
 HEIGHT: Final = 300
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 12, 40
+FAMILIES: Final = tuple(CONFIGS)
+"""A family has one colour in every figure; the style sheet has as many."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A model in a figure, placed in its box; `best` on the Pareto front."""
+    """A model in a figure, placed in its box; `family` by its place in `FAMILIES`, which is its colour;
+    `best` on the Pareto front.
+    """
 
     x: float
     y: float
@@ -55,7 +60,7 @@ class Figure:
     line: str
     ticks_x: tuple[tuple[float, str], ...]
     ticks_y: tuple[tuple[float, str], ...]
-    families: tuple[str, ...]
+    families: tuple[tuple[int, str], ...]
     front: tuple[str, ...]
 
 
@@ -154,13 +159,12 @@ def figure(name: str, found: Sequence[Line]) -> Figure | None:
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (top - f1) / (top - bottom), 1)
 
     best = front([(need, f1) for _, need, f1 in points])
-    families = tuple(sorted({line.family for line, _, _ in points}))
     dots = tuple(
         Dot(
             x(need),
             y(f1),
             f"{line.full_name}: {f1:.1f} at {need:.1f} KB",
-            families.index(line.family) % 4,
+            FAMILIES.index(line.family),
             i in best,
         )
         for i, (line, need, f1) in enumerate(points)
@@ -174,7 +178,7 @@ def figure(name: str, found: Sequence[Line]) -> Figure | None:
         " ".join(f"{dots[i].x},{dots[i].y}" for i in best),
         tuple((x(n), f"{n:g}") for n in marks),
         tuple((y(f1), str(f1)) for f1 in range(bottom, top + 1, step)),
-        families,
+        tuple((FAMILIES.index(one), one) for one in sorted({line.family for line, _, _ in points})),
         tuple(points[i][0].full_name for i in best),
     )
 
@@ -248,6 +252,8 @@ def headline(parts: Sequence[SetPart]) -> str:
     if not asked:
         return "No budget was asked for."
     budgets = f"{len(asked)} budget{'s' * (len(asked) != 1)}"
+    if not won:
+        return f"Under none of {budgets} does the winner beat every baseline."
     return f"Under {won} of {budgets}, the winner also beats every baseline."
 
 

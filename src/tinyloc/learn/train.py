@@ -220,17 +220,20 @@ class _Run:
             if options.patience and self.moment.stale >= options.patience:
                 break
             losses.append(self.update(model, optimiser, scaling, step))
-            if (step + 1) % every == 0 or step + 1 == options.steps:
+            due = (step + 1) % every == 0 or step + 1 == options.steps
+            if due:
                 self.evaluate(model, optimiser, scaling, step + 1)
-                if self.progress:
-                    best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
-                    done = (trial, len(self.trials), step + 1, options.steps)
-                    self.progress(Progress(*done, candidate.scaling, loss, self.latest, best))
-                losses = []
             if time.monotonic() - self.kept >= SAVE_SECONDS:
-                self.moment = self.standing(model, optimiser, step + 1)
+                if not due:
+                    self.moment = self.standing(model, optimiser, step + 1)
                 self.keep(self.moment)
                 self.kept = time.monotonic()
+            if due and self.progress:
+                best, loss = self.moment.score["macro_f1"], float(np.mean(losses))
+                done = (trial, len(self.trials), step + 1, options.steps)
+                self.progress(Progress(*done, candidate.scaling, loss, self.latest, best))
+            if due:
+                losses = []
         self.end_trial(candidate)
 
     def standing(self, model: RoomModel, optimiser: torch.optim.Optimizer, step: int) -> Moment:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import csv
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
+from tinyloc.data.archive import opened_zip
 from tinyloc.data.table import read_file
 from tinyloc.errors import DataError
 
@@ -48,38 +46,13 @@ class Tree:
             raise DataError("the house lacks this file", path=self.shown(name), hint=AGAIN)
         if not self.members[name]:
             return read_file(self.where / name)
-        with _opened(self.where) as archive:
+        with opened_zip(self.where) as archive:
             return archive.read(self.members[name])
 
     def experiments(self) -> tuple[str, ...]:
         """The recordings' folders, living_2 before living_10."""
         found = {name.split("/")[1] for name in self.members if re.match(r"experiments/[^/]+/", name)}
         return tuple(sorted(found, key=lambda name: ([int(n) for n in re.findall(r"\d+", name)], name)))
-
-
-class _opened:  # noqa: N801
-    """A zip file that is open, all its faults as DataError."""
-
-    FAULTS: ClassVar = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> zipfile.ZipFile:
-        try:
-            self.archive = zipfile.ZipFile(self.path)
-        except self.FAULTS as error:
-            raise self._refusal(error) from None
-        return self.archive
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.archive.close()
-        if isinstance(error, self.FAULTS):
-            raise self._refusal(error) from None
-
-    def _refusal(self, error: BaseException) -> DataError:
-        hint = "It may have been cut: fetch it again."
-        return DataError(f"not a whole zip file ({error})", path=self.path, hint=hint)
 
 
 def find_tree(folder: Path, house: str) -> Tree | None:
@@ -92,7 +65,7 @@ def find_tree(folder: Path, house: str) -> Tree | None:
     path = find_zip(folder)
     if path is None:
         return None
-    with _opened(path) as archive:
+    with opened_zip(path) as archive:
         names = archive.namelist()
     pattern = re.compile(rf"(?:.*/)?house_{house}/(?=(metadata|experiments)/)", re.IGNORECASE)
     members: dict[str, str] = {}

@@ -251,16 +251,18 @@ def _refuse_long(table: Table, points: tuple[str, ...], others: tuple[str, ...])
     readings: alone, where the access points were named.
     """
     readings = next((name for name in points if name.lower() in READINGS), "")
-    things = [name for name in others if name != readings and _names_things(table, name)] if readings else []
-    if len(points) == 1 or points == others:
-        for name in things[:1]:
-            raise DataError(
-                f"one row is one reading here, of the access point in {name!r}; expected a column for each",
-                path=table.path,
-                line=1,
-                column=readings,
-                hint=f"Turn it first, in polars: frame.pivot(on={name!r}, index=[...], values={readings!r}).",
-            )
+    if not readings or (len(points) > 1 and points != others):
+        return
+    name = next((name for name in others if name != readings and _names_things(table, name)), "")
+    if name:
+        raise DataError(
+            f"one row is one reading here, of the access point in {name!r}; expected a column for each",
+            path=table.path,
+            line=1,
+            column=readings,
+            hint=f"Turn it first, in polars: frame.pivot(on={name!r}, index=[...], values={readings!r}). "
+            f"If {readings!r} is one access point, give its column another name.",
+        )
 
 
 def _names_things(table: Table, column: str) -> bool:

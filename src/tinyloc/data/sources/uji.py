@@ -16,13 +16,12 @@ download was (`fetch`), and the two tables in it to SHA256, at every reading.
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from tinyloc.data.archive import opened_zip
 from tinyloc.data.recording import FloatArray, Recording
 from tinyloc.data.sources.base import Options, RemoteFile, Source
 from tinyloc.data.splits import Division, Fold, Material, Protocol
@@ -172,16 +171,11 @@ def _member(path: Path, name: str) -> Table:
     """One CSV of the zip file, read in place; zip checks each member's CRC-32."""
     if not path.is_file():
         read_file(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = [member for member in archive.namelist() if Path(member).name == name]
-            if not found:
-                raise DataError(f"the archive holds no {name}", path=path, hint="Fetch the data set again.")
-            content = archive.read(found[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"not a whole zip file ({error})", path=path, hint="It may have been cut: fetch it again."
-        ) from None
+    with opened_zip(path) as archive:
+        found = [member for member in archive.namelist() if Path(member).name == name]
+        if not found:
+            raise DataError(f"the archive holds no {name}", path=path, hint="Fetch the data set again.")
+        content = archive.read(found[0])
     sha = hashlib.sha256(content).hexdigest()
     if sha != SHA256[name]:
         raise DataError(

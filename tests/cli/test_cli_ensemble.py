@@ -30,7 +30,7 @@ def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
     assert [one.family for one in model.config.members] == ["statnet", "statnet", "forest", "mamba"]
     assert [one.training["refit"] for one in members(model)] == [True] * 4
     taught = [one.training["options"].get("distil", {}).get("kind") for one in members(model)]
-    assert taught == ["paper", "paper", None, "paper"], "trees learn from labels alone"
+    assert taught == ["paper"] * 4
     kept = sorted((tmp_path / "members").glob("*.safetensors"))
     assert len(kept) == 2 * 4, "each as validation chose it, and once more with validation windows"
     assert "<h1" in (tmp_path / "index.html").read_text()
@@ -80,8 +80,17 @@ def test_its_parameters_are_those_of_its_members() -> None:
             "--qat-steps 10: expected 0 for the family 'ensemble'",
         ),
         (
-            ("--family", "ensemble", "--members", "2 forest 3x4", "--teacher", "mamba H8L1"),
-            "no member of this ensemble is a network in floating point: it cannot be taught",
+            (
+                "--family",
+                "ensemble",
+                "--members",
+                "2 forest 3x4",
+                "--teacher",
+                "mamba H8L1",
+                "--teaching",
+                "features",
+            ),
+            "no member of this ensemble is a network in floating point: it has no features",
         ),
         (("--teacher", "ensemble H8"), "--teacher ensemble H8: expected a family and a size"),
         (("--tune", "members=mamba H8"), "--tune members=mamba H8: expected one of"),
@@ -90,6 +99,10 @@ def test_its_parameters_are_those_of_its_members() -> None:
             "--hidden: each member of an ensemble has its own",
         ),
         (("--family", "forest", "--train-steps", "9"), "--train-steps: the family 'forest' does not read it"),
+        (
+            ("--family", "forest", "--train-steps", "9", "--teacher", "boosting"),
+            "--train-steps: the family 'forest' does not read it",
+        ),
         (("--family", "statnet", "--tune", "heads=4"), "--tune heads: the family 'statnet' does not read it"),
         (("--family", "forest", "--tune", "lost=0.1"), "--tune lost: the family 'forest' does not read it"),
         (("--tune", "chunk_steps=90"), "--tune chunk_steps: it is of a carried state, and this one is reset"),

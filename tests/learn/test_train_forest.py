@@ -119,7 +119,7 @@ def test_signals_that_say_nothing() -> None:
         {"accelerometer": True},
         {"trees": 0},
         {"leaves": 0},
-        {"distil": Distil("soft", "x", 2.0, 0.5)},
+        {"distil": Distil("features", "x", 1.0, 0.5)},
     ],
 )
 def test_options_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:

@@ -101,10 +101,23 @@ FOREST_MISTAKES = {
     "leaves": (FOREST.replace("5x8", "5x0"), "models[2].size: '5x0'; expected a size"),
     "static": (
         FOREST + 'compressions = ["float", "static"]\n',
-        "models[2].compressions: 'static'; expected one of float, integer for the family 'forest'",
+        "models[2].compressions: 'static'; expected one of float, integer, distilled, integer+distilled for "
+        "the family 'forest'",
     ),
     "carried": (FOREST + 'state = "carried"\n', "models[2]: the family 'forest' sees whole windows"),
     "unread": (FOREST + "rate = 0.1\n", "models[2].rate: the family 'forest' does not read it"),
+    "unread, and nobody who reads it teaches": (
+        FOREST + 'rate = 0.1\nteacher = "forest"\ncompressions = ["distilled"]\n',
+        "models[2].rate: the family 'forest' does not read it",
+    ),
+    "unread, and nothing is taught": (
+        FOREST + 'rate = 0.1\nteacher = "mamba H4L1"\n',
+        "models[2].rate: the family 'forest' does not read it",
+    ),
+    "features": (
+        FOREST + 'teacher = "mamba H4L1"\nteaching = "features"\n',
+        "models[2].teaching: 'features'; expected paper or soft, for the trees of a forest",
+    ),
     "own": (FOREST + "trees = 5\n", "models[2].trees: no such key"),
     "teacher": (
         'teacher = "forest 10x64"\n' + FOREST,
@@ -119,6 +132,10 @@ def test_a_forest_in_a_grid(tmp_path: Path) -> None:
     assert [(m.size, m.hidden, m.train.trees, m.train.leaves) for m in found] == [
         ("5x8", 0, 5, 8), ("10x64", 0, 10, 64),
     ]  # fmt: skip
+    text = TINY + FOREST + 'teacher = "mamba H4L1"\nrate = 0.1\ncompressions = ["integer+distilled"]\n'
+    taught = load_grid(write(tmp_path, text)).models[2]
+    (teacher,) = taught.teachers
+    assert (taught.teacher_options(teacher).rate, taught.train.rate) == (0.1, 0.1)
 
 
 @pytest.mark.parametrize("what", MISTAKES)

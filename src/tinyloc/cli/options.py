@@ -101,12 +101,12 @@ def data_options(named: dict[str, str | None], more: list[str] | None) -> dict[s
     return options
 
 
-def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
+def train_options(named: dict[str, Any], tuned: list[str] | None, lesson: Any = None) -> Any:
     """`TrainOptions` from flags and --tune; `offset`, `jitter`, `shadowing`, `packets` and `lost` make an
     augmentation.
 
-    Raises UsageError for a name that training does not have, a value of another kind, and what the family
-    does not read.
+    Raises UsageError for a name that training does not have, a value of another kind, and what neither the
+    family reads nor the networks that teach it (`lesson`).
     """
     from tinyloc.learn.options import Augmentation, TrainOptions
     from tinyloc.learn.unread import unread
@@ -137,7 +137,8 @@ def train_options(named: dict[str, Any], tuned: list[str] | None) -> Any:
     if augmentation:
         options["augmentation"] = Augmentation(**augmentation)
     found = TrainOptions(**options)
-    for name, why in unread(found).items():
+    teachers = [] if lesson is None else [one.family for one in lesson.teachers if not one.trees]
+    for name, why in unread(found, teachers).items():
         flag = FLAGS.get(name, f"--tune {name}")
         if name == "augmentation":
             flag = "--tune " + next(word for word, share in shares.items() if share in augmentation)

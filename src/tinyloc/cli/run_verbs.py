@@ -122,6 +122,7 @@ def run(
         },
         options,
     )  # fmt: skip
+    lesson = lesson_of(teacher, teaching, tau, alpha)
     how = RunOptions(
         limits_of(board, ram, flash),
         tiers_of(tier, board),
@@ -130,7 +131,7 @@ def run(
         seeds,
         decision_of(decision),
         weight_bits_of(weight_bits),
-        lesson_of(teacher, teaching, tau, alpha),
+        lesson,
         qat_steps_of(qat_steps, family),
         follow,
     )
@@ -141,6 +142,7 @@ def run(
             "members": members_of(members),
         },
         tune,
+        lesson,
     )  # fmt: skip
     result = run_all(
         RunFolder(run_folder_of(out, data)), data, data_dir, given, training, how, quiet=quiet or json
@@ -188,6 +190,7 @@ def train(
 
     run_folder = RunFolder(folder)
     sets = stages.windows_of(run_folder)
+    lesson = lesson_of(teacher, teaching, tau, alpha)
     options = train_options(
         {
             "family": family, "hidden": hidden, "layers": layers, "trees": trees, "leaves": leaves,
@@ -195,8 +198,9 @@ def train(
             "members": members_of(members),
         },
         tune,
+        lesson,
     )  # fmt: skip
-    Speaker().train(run_folder, sets, options, lesson_of(teacher, teaching, tau, alpha))
+    Speaker().train(run_folder, sets, options, lesson)
     say(f"{run_folder.checkpoint} is there; next: tinyloc quantise {folder}")
 
 

@@ -25,6 +25,12 @@ rooms to weigh.
 The teacher hears the training windows as they are, once; the student hears them augmented. A step that
 nobody annotated is taught all the same. A student that answers once a window, and one whose teacher does, is
 taught at the last step alone.
+
+Trees have no loss to add to: they grow on shares of rooms in place of one room for each window,
+
+    (1 - alpha) [k is the window's room] + alpha p'_k        at the window's last step
+
+which for a teacher that is always right and sure is the room itself.
 """
 
 from __future__ import annotations
@@ -45,6 +51,7 @@ from tinyloc.learn.streams import chunks, pieces
 from tinyloc.models.base import RoomModel
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 _TINY: Final = 1e-12
 """A probability below which a term of a divergence is nothing."""
@@ -59,30 +66,52 @@ def lay_out(options: TrainOptions, windows: Windows, targets: Floats | None) -> 
     Raises UsageError unless there are targets just where the options have `distil`, of these windows' shape,
     that are probabilities or finite features.
     """
-    if (options.distil is None) != (targets is None):
-        raise UsageError("a teacher's targets and the options' distil go together, or neither is given")
+    check_given(options, targets)
     if options.distil is None or targets is None:
         return None
-    steps, rooms = windows.rooms_at.shape, len(windows.rooms)
     if options.distil.kind == "features":
+        steps = windows.rooms_at.shape
         if targets.shape[:-1] not in (steps, steps[:1]) or not targets.shape[-1]:
             raise UsageError(f"features of shape {targets.shape} do not belong to {steps} steps")
         if not np.isfinite(targets).all():
             raise UsageError("a teacher's features must be finite")
         known = np.ones((*targets.shape[:-1], 1))
         return along(options, windows, np.concatenate([targets, known], axis=-1))
+    return along(options, windows, _probabilities(options.distil, windows, targets))
+
+
+def room_shares(options: TrainOptions, windows: Windows, targets: Floats | None) -> Doubles | None:
+    """What trees grow on: each window's shares of rooms [W, K], at least 0 and 1 in sum. None without
+    distillation. Raises what `lay_out` does.
+    """
+    check_given(options, targets)
+    if options.distil is None or targets is None:
+        return None
+    said = _probabilities(options.distil, windows, targets)
+    taught = said if said.ndim == 2 else said[:, -1]
+    alpha, annotated = options.distil.alpha, np.eye(len(windows.rooms))[windows.room]
+    return np.asarray((1 - alpha) * annotated + alpha * taught)
+
+
+def check_given(options: TrainOptions, targets: Floats | None) -> None:
+    """Raise UsageError unless there are targets just where the options have `distil`."""
+    if (options.distil is None) != (targets is None):
+        raise UsageError("a teacher's targets and the options' distil go together, or neither is given")
+
+
+def _probabilities(how: Distil, windows: Windows, targets: Floats) -> Doubles:
+    """p' of every step [W, T, K], or of the last ones [W, K]: hard or soft, as the student is taught."""
+    steps, rooms = windows.rooms_at.shape, len(windows.rooms)
     if targets.shape not in ((*steps, rooms), (steps[0], rooms)):
         raise UsageError(f"targets of shape {targets.shape} do not belong to {steps} steps and {rooms} rooms")
     sums = targets.sum(axis=-1)
     if not ((targets >= 0).all() and np.allclose(sums, 1, atol=1e-3)):
         raise UsageError("targets must be probabilities: at least 0, and 1 in sum over the rooms")
-    if options.distil.kind == "paper":
-        said = np.eye(rooms)[targets.argmax(axis=-1)]
-    else:
-        most = targets.max(axis=-1, keepdims=True)
-        said = (targets / most).astype(np.float64) ** (1 / options.distil.tau)
-        said /= said.sum(axis=-1, keepdims=True)
-    return along(options, windows, said)
+    if how.kind == "paper":
+        return np.asarray(np.eye(rooms)[targets.argmax(axis=-1)])
+    most = targets.max(axis=-1, keepdims=True)
+    said = (targets / most).astype(np.float64) ** (1 / how.tau)
+    return np.asarray(said / said.sum(axis=-1, keepdims=True))
 
 
 def along(options: TrainOptions, windows: Windows, said: npt.NDArray[Any]) -> Floats:

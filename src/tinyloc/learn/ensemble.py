@@ -1,7 +1,7 @@
 """Training several models to answer together (`models/ensemble.py`).
 
 Each member is trained as it would be alone, with a seed of its own where there are several of its shape, and
-chosen on validation alone; where there is a teacher, each network learns from it. How loud each is, is
+chosen on validation alone; where there is a teacher, each learns from it. How loud each is, is
 measured on the validation windows that it has not learned from, without their rooms; a refit keeps these
 shares.
 """
@@ -20,7 +20,6 @@ from tinyloc.learn.score import cross_entropy
 from tinyloc.metrics import macro_f1
 from tinyloc.models import ensemble
 from tinyloc.models.checkpoint import Checkpoint
-from tinyloc.models.config import is_network
 from tinyloc.models.scaling import InputScaling
 
 Fit = Callable[[WindowSets, TrainOptions], Checkpoint]
@@ -56,8 +55,10 @@ def refit(sets: WindowSets, options: TrainOptions, chosen: Checkpoint, again: Re
 
 
 def said_to(own: TrainOptions, targets: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32] | None:
-    """What a teacher says to the member that is trained with these options: to trees, nothing."""
-    return targets if is_network(own.family) else None
+    """What a teacher says to the member that is trained with these options: to one of which it teaches
+    nothing (`TrainOptions.member_options`), nothing.
+    """
+    return None if own.distil is None else targets
 
 
 def _no_scaling(sets: WindowSets) -> InputScaling:

@@ -4,6 +4,10 @@ The trees read whole numbers (`models/forest.py`), and their thresholds are brou
 so that the checkpoint, the integer graph and the C answer alike to the last vote. Each tree has one vote, the
 room that most training windows of its leaf have: per byte of flash that did better on validation than votes
 with a weight and than a probability for each room (docs/LOG.md). The test set is never looked at.
+
+A forest that a teacher taught grows on shares of rooms (`distil.room_shares`) in place of rooms, with the
+squared error in place of Gini's impurity: of shares that are one room each they are the same up to a factor
+1 / K (Breiman et al., "Classification and regression trees", 1984), so that the same trees grow.
 """
 
 from __future__ import annotations
@@ -16,10 +20,16 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 
 from tinyloc.data.windows import Windows, WindowSets
 from tinyloc.errors import TrainingError
+from tinyloc.learn.distil import room_shares
 from tinyloc.learn.options import TrainOptions, is_sparse, record
 from tinyloc.metrics import macro_f1
 from tinyloc.models.checkpoint import Checkpoint
@@ -28,6 +38,7 @@ from tinyloc.models.forest import features, pack, votes
 from tinyloc.models.scaling import InputScaling
 
 Arrays = dict[str, npt.NDArray[np.float32]]
+Shares = npt.NDArray[np.float64]
 
 Told = Callable[[int, int, float, float], None]
 """Called after each forest: how many were grown, of how many, its validation macro-F1, the best so far."""
@@ -59,6 +70,24 @@ class Growth:
             n_jobs=1,
         ).fit(x.astype(np.float32), room)
 
+    def grow_taught(self, x: npt.NDArray[np.int16], shares: Shares, config: ForestConfig, seed: int) -> Any:
+        """The fitted scikit-learn forest of regression trees on `shares` [W, K]. Where rooms count alike, a
+        window counts as much as the rooms in it do, over all windows.
+        """
+        make = RandomForestRegressor if self.kind == "random" else ExtraTreesRegressor
+        heavy = None
+        if self.balanced:
+            each = shares.sum(axis=0)  # a room of which nobody speaks weighs on nothing
+            heavy = shares @ np.divide(len(shares), len(each) * each, out=np.zeros_like(each), where=each > 0)
+        return make(
+            config.trees,
+            max_leaf_nodes=config.leaves,
+            min_samples_leaf=self.smallest_leaf,
+            max_features=self.shown,
+            random_state=seed,
+            n_jobs=1,
+        ).fit(x.astype(np.float32), shares, sample_weight=heavy)
+
 
 _DENSE: Final = tuple(
     itertools.starmap(Growth, itertools.product(("random", "extra"), (1, 3), ("sqrt", 0.3), (False, True)))
@@ -77,26 +106,36 @@ def arrays(model: Any) -> Arrays:
     """A fitted scikit-learn forest as `models.forest.pack` makes it."""
     trees = []
     for estimator in model.estimators_:
-        tree = estimator.tree_
-        room = model.classes_[tree.value[:, 0].argmax(axis=1)]
+        tree = estimator.tree_  # its values [nodes, 1, rooms seen] of one room, [nodes, K, 1] of shares
+        if hasattr(model, "classes_"):
+            room = model.classes_[tree.value[:, 0].argmax(axis=1)]
+        else:
+            room = tree.value[:, :, 0].argmax(axis=1)
         trees.append((tree.feature, tree.threshold, tree.children_left, tree.children_right, room))
     return pack(trees)
 
 
-def grow(sets: WindowSets, options: TrainOptions, told: Told | None = None) -> Checkpoint:
+def grow(
+    sets: WindowSets,
+    options: TrainOptions,
+    told: Told | None = None,
+    targets: npt.NDArray[np.float32] | None = None,
+) -> Checkpoint:
     """Grow every candidate on `sets.train`; the best on `sets.validation` becomes the checkpoint: by macro-F1
-    and, between equals, by fewer nodes. Of the options `trees`, `leaves`, `seed` and `restarts` matter.
+    and, between equals, by fewer nodes. Of the options `trees`, `leaves`, `seed`, `restarts` and `distil`
+    matter; `targets`, with `distil` alone: what its teacher says of the training windows.
 
     Raises TrainingError where nothing tells the rooms apart, UsageError for a shape that cannot be.
     """
     validation, rooms = sets.validation, len(sets.train.rooms)
+    shares = room_shares(options, sets.train, targets)
     asked = features(validation.rssi)
     ways = [way for way in candidates(is_sparse(sets.train)) for _ in range(options.restarts)]
     best: tuple[tuple[float, int], Arrays] | None = None
     trials: list[dict[str, Any]] = []
     for trial, way in enumerate(ways):
         start = trial % options.restarts
-        found = _grown(sets.train, options, way, start)
+        found = _grown(sets.train, options, way, start, shares)
         score = macro_f1(validation.room, votes(found, asked, rooms).argmax(axis=1))
         nodes = len(found["feature"])
         trials.append({**vars(way), "start": start, "nodes": nodes, "macro_f1": score})
@@ -109,25 +148,34 @@ def grow(sets: WindowSets, options: TrainOptions, told: Told | None = None) -> C
     return _checkpoint(sets, options, best[1], best[0][0], trials)
 
 
-def regrow(sets: WindowSets, options: TrainOptions, chosen: Checkpoint) -> Checkpoint:
-    """A forest grown the way of `chosen` (what `grow` gave with these options) on `sets.train`.
+def regrow(
+    sets: WindowSets,
+    options: TrainOptions,
+    chosen: Checkpoint,
+    targets: npt.NDArray[np.float32] | None = None,
+) -> Checkpoint:
+    """A forest grown the way of `chosen` (what `grow` gave with these options) on `sets.train`; `targets`: of
+    those windows.
 
     It keeps the validation score of `chosen`, which had not seen those windows. Raises what `grow` does.
     """
     trials = chosen.training["trials"]
     best = max((t for t in trials if t["nodes"]), key=lambda trial: (trial["macro_f1"], -trial["nodes"]))
     way = Growth(*(best[field.name] for field in dataclasses.fields(Growth)))
-    weights = _grown(sets.train, options, way, best["start"])
+    weights = _grown(sets.train, options, way, best["start"], room_shares(options, sets.train, targets))
     if not len(weights["feature"]):
         raise _nothing_to_tell_by()
     model = _checkpoint(sets, options, weights, chosen.training["validation_macro_f1"], trials)
     return dataclasses.replace(model, training={**model.training, "refit": True})
 
 
-def _grown(windows: Windows, options: TrainOptions, way: Growth, start: int) -> Arrays:
+def _grown(windows: Windows, options: TrainOptions, way: Growth, start: int, shares: Shares | None) -> Arrays:
     seed = np.random.SeedSequence([options.seed, start]).generate_state(1)[0]
     shape = ForestConfig(len(windows.access_points), len(windows.rooms), options.trees, options.leaves)
-    return arrays(way.grow(features(windows.rssi), windows.room, shape, int(seed)))
+    x = features(windows.rssi)
+    if shares is None:
+        return arrays(way.grow(x, windows.room, shape, int(seed)))
+    return arrays(way.grow_taught(x, shares, shape, int(seed)))
 
 
 def _checkpoint(

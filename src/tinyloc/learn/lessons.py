@@ -23,7 +23,7 @@ from tinyloc.data.windows import Windows, WindowSets, merged
 from tinyloc.errors import UsageError
 from tinyloc.learn.members import read_size
 from tinyloc.learn.options import Distil, Teaching, TrainOptions
-from tinyloc.models.config import CONFIGS, is_network
+from tinyloc.models.config import CONFIGS, ForestConfig, is_network
 
 TREES: Final = ("forest", "boosting")
 """Teachers that are no networks."""
@@ -52,6 +52,8 @@ class Teacher:
             family=self.family,
             hidden=self.hidden,
             layers=self.layers,
+            trees=ForestConfig.trees,
+            leaves=ForestConfig.leaves,
             members=(),
             seed=TEACHER_SEED,
             distil=None,

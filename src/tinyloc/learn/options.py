@@ -144,9 +144,9 @@ class TrainOptions:
     mean of each access point (`running.py`), made after the augmentation; for a state "reset" alone.
     `positions`: the share, 0 to below 1, of the loss that is where a step was, in place of its room; only
     training knows of it (`place.py`).
-    A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts` and
-    `least_heard` alone. An "ensemble" has `members`, each trained as these options say, but for its shape and
-    its seed; `distil` is for those of them that are networks (`member_options`).
+    A forest has `trees` of at most `leaves` leaves each; of all else it reads `seed`, `restarts`,
+    `least_heard` and `distil` alone. An "ensemble" has `members`, each trained as these options say, but for
+    its shape and its seed (`member_options`).
     """
 
     hidden: int = 8
@@ -218,8 +218,9 @@ class TrainOptions:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
         self._check_ensemble()
-        if self.distil is not None and not any(map(is_network, self.families)):
-            raise no_network(self.family, "it cannot be taught by another model", members=bool(self.members))
+        if self.distil is not None and not any(_learns_from(self.distil, one) for one in self.families):
+            what = "it has no features that a teacher's could be compared with"
+            raise no_network(self.family, what, members=bool(self.members))
         forgetful = [one for one in self.families if not CONFIGS[one].stepwise]
         if self.state == "carried" and forgetful:
             raise carries_no_state(forgetful[0])
@@ -265,16 +266,21 @@ class TrainOptions:
 
     def member_options(self) -> tuple[TrainOptions, ...]:
         """How each member of an ensemble is trained. Where several have one shape, the first has the seed
-        of the ensemble, and each further one a seed that is `MEMBER_SEEDS` larger. Of a teacher only networks
-        learn: trees are grown as ever.
+        of the ensemble, and each further one a seed that is `MEMBER_SEEDS` larger. All learn from a teacher,
+        but trees from features.
         """
         found: list[TrainOptions] = []
         for i, member in enumerate(self.members):
             seed = self.seed + MEMBER_SEEDS * self.members[:i].count(member)
-            distil = self.distil if is_network(member.family) else None
+            distil = self.distil if self.distil and _learns_from(self.distil, member.family) else None
             own = {**dataclasses.asdict(member), "members": (), "seed": seed, "distil": distil}
             found.append(dataclasses.replace(self, **own))
         return tuple(found)
+
+
+def _learns_from(how: Distil, family: str) -> bool:
+    """Whether a model of that family can be taught so: trees have nothing that features would teach."""
+    return is_network(family) or how.kind != "features"
 
 
 def read(options: TrainOptions, train: Windows) -> tuple[str, ...]:
@@ -359,7 +365,8 @@ def record(options: TrainOptions) -> dict[str, Any]:
     fields = facts(options)
     if options.family == ForestConfig.family:
         names = ("family", "trees", "leaves", "seed", "restarts")
-        return {name: fields[name] for name in (*names, *["least_heard"] * bool(options.least_heard))}
+        more = [name for name in ("least_heard", "distil") if getattr(options, name)]
+        return {name: fields[name] for name in (*names, *more)}
     del fields["trees"], fields["leaves"]
     del fields["refit"]  # nothing that `train` does depends on it
     if options.distil is None:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyloc.data.windows import WindowSets, merged
-from tinyloc.learn import ensemble, forest
+from tinyloc.learn import distil, ensemble, forest
 from tinyloc.learn.options import Augmentation, TrainOptions
 from tinyloc.learn.train import Progress, train
 from tinyloc.models.checkpoint import Checkpoint
@@ -79,17 +79,18 @@ def retrain(
     """Train as `chosen` was trained, on `sets.train`, whatever it was that `chosen` learned from; nothing is
     picked by `sets.validation`.
 
-    It reads the access points that `chosen` reads; a forest is grown anew the way that was chosen. `targets`:
+    It reads the access points that `chosen` reads; a forest grows anew the way that was chosen. `targets`:
     a teacher's, for `sets.train`. The other arguments and errors are those of `train`.
     """
     if isinstance(chosen.config, EnsembleConfig):
+        distil.check_given(options, targets)
 
         def again(some: WindowSets, own: TrainOptions, member: Checkpoint) -> Checkpoint:
             return retrain(some, own, member, targets=ensemble.said_to(own, targets), progress=progress)
 
         return ensemble.refit(sets, options, chosen, again)
     if isinstance(chosen.config, ForestConfig):
-        return forest.regrow(sets.only(chosen.access_points), options, chosen)
+        return forest.regrow(sets.only(chosen.access_points), options, chosen, targets)
     model = train(
         sets.only(chosen.access_points),
         decided(options, chosen),

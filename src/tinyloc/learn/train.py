@@ -99,13 +99,14 @@ def train(
     if len(np.unique(sets.train.room)) < 2:
         raise TrainingError("training needs at least two rooms", hint="Record a second room.")
     if options.family == EnsembleConfig.family:
+        distil.check_given(options, targets)
 
         def fit(some: WindowSets, own: TrainOptions) -> Checkpoint:
             return train(some, own, targets=ensemble.said_to(own, targets), progress=progress)
 
         return ensemble.train(sets, asked, fit)
     if options.family == ForestConfig.family:
-        return _forest(sets.only(read(options, sets.train)), options, progress)
+        return _forest(sets.only(read(options, sets.train)), options, progress, targets)
     mark = saved.fingerprint(sets, options, targets)
     moment = saved.load(resume_from, mark) if resume_from else Moment()
 
@@ -125,7 +126,10 @@ def train(
 
 
 def _forest(
-    sets: WindowSets, options: TrainOptions, progress: Callable[[Progress], None] | None
+    sets: WindowSets,
+    options: TrainOptions,
+    progress: Callable[[Progress], None] | None,
+    targets: npt.NDArray[np.float32] | None,
 ) -> Checkpoint:
     """A forest is grown, not trained: in seconds, so that one that was stopped begins anew."""
 
@@ -133,7 +137,7 @@ def _forest(
         if progress:
             progress(Progress(done - 1, trials, 1, 1, "minmax", 0.0, score, best))
 
-    return forest.grow(sets, options, told)
+    return forest.grow(sets, options, told, targets)
 
 
 class _Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Final
 
 from tinyloc.learn.options import TrainOptions
@@ -45,18 +46,21 @@ _SHAPE: Final = ("hidden", "layers", "trees", "leaves")
 """What each member of an ensemble says of itself."""
 
 
-def unread(options: TrainOptions) -> dict[str, str]:
+def unread(options: TrainOptions, teachers: Iterable[str] = ()) -> dict[str, str]:
     """The options that are not as usual and that nothing reads, each with why: by their names in
     `TrainOptions`, in its order. What cannot be at all is refused by `TrainOptions` itself.
+
+    `teachers`: the families of the networks that teach the model, and are trained as it is but for the shape.
     """
-    found = {}
+    found, families = {}, options.families
+    shaped, trained = set(families), {*families, *teachers}
     for field in dataclasses.fields(TrainOptions):
         name = field.name
         if getattr(options, name) == field.default:
             continue
         if options.family == EnsembleConfig.family and name in _SHAPE:
             found[name] = "each member of an ensemble has its own"
-        elif not set(READ_BY.get(name, options.families)) & set(options.families):
+        elif not set(READ_BY.get(name, families)) & (shaped if name in _SHAPE else trained):
             alone = f"the family {options.family!r} does not read it"
             found[name] = "no member of this ensemble reads it" if options.members else alone
         elif name in ("chunk_steps", "past_steps") and options.state != "carried":

@@ -305,8 +305,11 @@ class _Reader(Values):
             )
         variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
         taught_how = self.taught(key, value)
-        if taught_how.get("teaching") == "features" and any(one.trees for one in teachers):
-            raise self.wrong(f"{key}.teacher", value["teacher"], 'networks, for teaching = "features"')
+        if taught_how.get("teaching") == "features":
+            if any(one.trees for one in teachers):
+                raise self.wrong(f"{key}.teacher", value["teacher"], 'networks, for teaching = "features"')
+            if family == FOREST:
+                raise self.wrong(f"{key}.teaching", "features", "paper or soft, for the trees of a forest")
         settled = self.choice(f"{key}.decision", value.get("decision", decision), DECISIONS)
         follow = self.typed(f"{key}.follow", value.get("follow", False), bool)
         computed = [name for name in chosen if not COMPRESSIONS[name].on_device]
@@ -328,7 +331,8 @@ class _Reader(Values):
                 train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
-            for name, why in unread(train).items():
+            networks = [one.family for one in teachers if not one.trees] if taught else []
+            for name, why in unread(train, networks).items():
                 if name in own:
                     raise UsageError(f"{self.where}, {key}.{name}: {why}", hint="Leave it out.")
             model = Model(
@@ -395,11 +399,10 @@ class _Reader(Values):
         return dict(zip(("trees", "leaves") if trees else ("hidden", "layers"), found, strict=True))
 
     def possible(self, key: str, family: str, chosen: tuple[str, ...]) -> None:
-        """Refuse what only a network can have done to it; an ensemble's networks can be taught."""
+        """Refuse what only a network can have done to it."""
         if is_network(family):
             return
-        taught = ("distilled", "integer+distilled") if family == EnsembleConfig.family else ()
-        known = ("float", "integer", *taught)
+        known = ("float", "integer", "distilled", "integer+distilled")
         for name in chosen:
             if name not in known:
                 raise self.wrong(key, name, f"one of {', '.join(known)} for the family {family!r}")

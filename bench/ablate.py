@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyloc.cli.options import FLAGS, train_options
+from tinyloc.cli.options import FLAGS, members_of, train_options
 from tinyloc.data import load_folds, load_windows
 from tinyloc.data.windows import WindowSets
 from tinyloc.learn.lessons import Lesson, read_lesson, teach
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=TrainOptions.hidden)
     parser.add_argument("--trees", type=int, default=TrainOptions.trees)
     parser.add_argument("--leaves", type=int, default=TrainOptions.leaves)
+    parser.add_argument("--members")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", action="store_true")
     parser.add_argument("--base", default="")
@@ -79,6 +80,7 @@ def main() -> None:
     if given.teacher:
         lesson = read_lesson(given.teacher, given.teaching, given.tau, given.alpha)
     shape = {name: getattr(given, name) for name in ("family", "hidden", "trees", "leaves")}
+    shape["members"] = members_of(given.members)
     teacher = asked(f"{given.base} {given.teacher_too}", lesson, **shape)
     rows = [(change or "nothing", change, lesson) for change in ("", *given.tries)]
     if lesson:

@@ -21,6 +21,8 @@ from tinyloc.models import ensemble
 from tinyloc.models.checkpoint import Checkpoint
 from tinyloc.pipeline import stages
 from tinyloc.pipeline.folder import RunFolder
+from tinyloc.study.entries import Model
+from tinyloc.study.tasks import model_facts
 
 SETS = make_sets()
 SHORT = TrainOptions(
@@ -137,3 +139,21 @@ def test_ctrl_c_keeps_what_was_taught(again: bool, tmp_path: Path) -> None:
     assert not taken
     pairs = zip(files(ensemble.members(untaught)), files(ensemble.members(first)), strict=True)
     assert all(mine != theirs for mine, theirs in pairs)
+
+
+def test_what_was_kept_when_trees_were_not_taught_is_not_taken() -> None:
+    """Taught ensembles that hold trees were others once, by the same options: they have another mark."""
+    about = Distil("soft", "x", 2.0, 0.5)
+    taught = dataclasses.replace(OPTIONS, distil=about)
+    assert taught.taught_trees
+    assert not OPTIONS.taught_trees
+    assert not dataclasses.replace(OPTIONS, distil=Distil("features", "x")).taught_trees
+    assert not dataclasses.replace(taught, members=MEMBERS[:2]).taught_trees
+    model = Model("ensemble", "", 0, 0, (), (), train=OPTIONS, teachers=LESSON.teachers)
+    assert model_facts(model)["trees"] == "taught"
+    for other in (
+        {"teachers": ()},
+        {"teaching": "features"},
+        {"train": dataclasses.replace(OPTIONS, members=MEMBERS[:2])},
+    ):
+        assert "trees" not in model_facts(dataclasses.replace(model, **other))

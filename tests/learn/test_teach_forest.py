@@ -17,7 +17,7 @@ from tinyloc.data.windows import merged
 from tinyloc.errors import UsageError
 from tinyloc.learn import teachers
 from tinyloc.learn.distil import room_shares
-from tinyloc.learn.forest import Growth, arrays, candidates
+from tinyloc.learn.forest import Growth, alike, arrays, candidates
 from tinyloc.learn.lessons import read_lesson
 from tinyloc.learn.options import Augmentation, Distil, TrainOptions, record
 from tinyloc.learn.predict import predict
@@ -67,13 +67,24 @@ def test_rooms_that_count_alike_do_so_among_shares_too() -> None:
     assert as_bytes(arrays(way.grow(x, room, shape, 3))) == as_bytes(
         arrays(way.grow_taught(x, shares, shape, 3))
     )
-    alike = dataclasses.replace(way, balanced=False)
-    assert as_bytes(arrays(alike.grow_taught(x, shares, shape, 3))) != as_bytes(
+    evenly = dataclasses.replace(way, balanced=False)
+    assert as_bytes(arrays(evenly.grow_taught(x, shares, shape, 3))) != as_bytes(
         arrays(way.grow_taught(x, shares, shape, 3))
     )
-    silent = np.c_[shares, np.zeros(128)]  # a room of which nobody speaks
-    found = arrays(way.grow_taught(x, silent, dataclasses.replace(shape, rooms=5), 3))
-    assert set(found["room"]) == {0, 1, 2, 3}
+    drawn, evenly = dataclasses.replace(way, kind="random"), dataclasses.replace(evenly, kind="random")
+    assert as_bytes(arrays(drawn.grow_taught(x, shares, shape, 3))) != as_bytes(
+        arrays(evenly.grow_taught(x, shares, shape, 3))
+    ), "with replacement too"
+
+
+def test_rooms_weigh_alike_but_for_one_that_is_hardly_spoken_of() -> None:
+    room = np.repeat([0, 1, 2], [10, 30, 80])
+    never = np.eye(4)[room]
+    weighs = alike(never)
+    assert [weighs[room == k].sum() for k in range(3)] == pytest.approx([30, 30, 30])
+    hardly = never.copy()
+    hardly[::7] = 0.999999 * never[::7] + 0.000001 * np.eye(4)[3]
+    np.testing.assert_allclose(alike(hardly), weighs, atol=1e-3)
 
 
 def test_it_follows_its_teacher_and_not_the_labels() -> None:
@@ -187,3 +198,24 @@ def test_what_its_teachers_read_may_be_asked() -> None:
     asked = dataclasses.replace(OPTIONS, rate=0.1, scaling="zscore", hidden=16, heads=4)
     assert set(unread(asked)) == {"hidden", "heads", "rate", "scaling"}
     assert set(unread(asked, ["mamba"])) == {"hidden", "heads"}, "a teacher has a shape of its own"
+
+
+def test_marginals_need_a_chain_that_trees_do_not_have(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="marginals are those of a CRF"):
+        stages.train(RunFolder(tmp_path), SETS, OPTIONS, lesson=read_lesson(["mamba H4L1"], "marginals"))
+    assert not (tmp_path / "teachers").exists(), "before anybody is trained"
+
+
+def test_a_fold_is_taught_by_teachers_of_the_fold() -> None:
+    """What a study's cross-validation does, beside the same by hand."""
+    (one,) = LESSON.teachers
+    options = dataclasses.replace(OPTIONS, steps=20, scaling="minmax", augmentation=Augmentation())
+    network = train(SETS, one.options(options))
+    chosen = teachers.distilled(SETS, options, network, "soft", tau=2.0)
+    fold = dataclasses.replace(SETS, train=SETS.validation, validation=SETS.train)
+    again = retrain(fold, one.options(options), network)
+    found = teachers.distilled(fold, options, again, "soft", tau=2.0, chosen=chosen)
+    about = Distil("soft", teachers.digest(again), 2.0, 0.9)
+    said = teachers.targets(again, fold.train, "soft", 2.0)
+    by_hand = retrain(fold, dataclasses.replace(options, distil=about), chosen, targets=said)
+    assert as_bytes(found.weights) == as_bytes(by_hand.weights)

@@ -115,8 +115,21 @@ FOREST_MISTAKES = {
         "models[2].rate: the family 'forest' does not read it",
     ),
     "features": (
-        FOREST + 'teacher = "mamba H4L1"\nteaching = "features"\n',
-        "models[2].teaching: 'features'; expected paper or soft, for the trees of a forest",
+        FOREST + 'teacher = "mamba H4L1"\nteaching = "features"\ncompressions = ["distilled"]\n',
+        "models[2].teaching: the family 'forest' is no network in floating point: it has no features",
+    ),
+    "features of several": (
+        FOREST.replace('"forest"', '"ensemble"').replace('["5x8", "10x64"]', '"2 forest 3x4"')
+        + 'teacher = "mamba H4L1"\nteaching = "features"\ncompressions = ["distilled"]\n',
+        "models[2].teaching: no member of this ensemble is a network in floating point",
+    ),
+    "marginals": (
+        FOREST + 'teacher = "mamba H4L1"\nteaching = "marginals"\ncompressions = ["distilled"]\n',
+        "models[2].teaching: marginals are those of a CRF",
+    ),
+    "trees have no marginals": (
+        FOREST + 'teacher = "forest"\nteaching = "marginals"\n',
+        "models[2].teacher: 'forest'; expected networks, for teaching = \"marginals\"",
     ),
     "own": (FOREST + "trees = 5\n", "models[2].trees: no such key"),
     "teacher": (

@@ -7,7 +7,9 @@ with a weight and than a probability for each room (docs/LOG.md). The test set i
 
 A forest that a teacher taught grows on shares of rooms (`distil.room_shares`) in place of rooms, with the
 squared error in place of Gini's impurity: of shares that are one room each they are the same up to a factor
-1 / K (Breiman et al., "Classification and regression trees", 1984), so that the same trees grow.
+1 / K (Breiman et al., "Classification and regression trees", 1984), so that the same trees grow. Only where
+rooms count alike and windows are drawn with replacement do they differ: there each tree of rooms weighs its
+own draw, and trees of shares weigh all windows at once.
 """
 
 from __future__ import annotations
@@ -72,13 +74,10 @@ class Growth:
 
     def grow_taught(self, x: npt.NDArray[np.int16], shares: Shares, config: ForestConfig, seed: int) -> Any:
         """The fitted scikit-learn forest of regression trees on `shares` [W, K]. Where rooms count alike, a
-        window counts as much as the rooms in it do, over all windows.
+        window counts as much as the rooms in it do among all windows.
         """
         make = RandomForestRegressor if self.kind == "random" else ExtraTreesRegressor
-        heavy = None
-        if self.balanced:
-            each = shares.sum(axis=0)  # a room of which nobody speaks weighs on nothing
-            heavy = shares @ np.divide(len(shares), len(each) * each, out=np.zeros_like(each), where=each > 0)
+        heavy = alike(shares) if self.balanced else None
         return make(
             config.trees,
             max_leaf_nodes=config.leaves,
@@ -87,6 +86,15 @@ class Growth:
             random_state=seed,
             n_jobs=1,
         ).fit(x.astype(np.float32), shares, sample_weight=heavy)
+
+
+def alike(shares: Shares) -> Shares:
+    """What each window of `shares` [W, K] weighs [W] where rooms count alike: as much as the rooms in it do.
+
+    A room that is spoken of for less than one window in all counts as one, not as much as the others do.
+    """
+    each = np.maximum(shares.sum(axis=0), 1.0)
+    return np.asarray(shares @ (len(shares) / (len(each) * each)))
 
 
 _DENSE: Final = tuple(

@@ -99,10 +99,18 @@ class Lesson:
         names = (one.family + (f" H{one.hidden}L{one.layers}" if one.hidden else "") for one in self.teachers)
         return f"{', '.join(names)} ({self.kind})"
 
-    @property
-    def about(self) -> Distil:
-        """How it is taught, before anybody knows the teachers' digest."""
-        return Distil(self.kind, "", self.tau, self.alpha)
+    def asked_of(self, options: TrainOptions) -> TrainOptions:
+        """The options of a student, before anybody knows the teachers' digest. Raises UsageError for one that
+        cannot be taught so.
+        """
+        asked = dataclasses.replace(options, distil=Distil(self.kind, "", self.tau, self.alpha))
+        if self.kind == "marginals" and not options.crf:
+            raise UsageError(
+                "marginals are those of a CRF, and a network that teaches is trained as its student is: "
+                "without one",
+                hint="Give the student a CRF (crf = true), or let it be taught another way.",
+            )
+        return asked
 
 
 def read_lesson(names: Sequence[str], kind: str = "paper", tau: float = 1.0, alpha: float = 0.9) -> Lesson:

@@ -250,6 +250,12 @@ class TrainOptions:
         """Its own, or those of an ensemble's members."""
         return tuple(one.family for one in self.members) or (self.family,)
 
+    @property
+    def taught_trees(self) -> bool:
+        """Whether trees among an ensemble's members learn from its teacher."""
+        trees = ForestConfig.family in (one.family for one in self.members)
+        return trees and self.distil is not None and _learns_from(self.distil, ForestConfig.family)
+
     def _check_ensemble(self) -> None:
         """Raise UsageError unless an ensemble has members, it alone, and they can be trained so."""
         whole = self.family == EnsembleConfig.family

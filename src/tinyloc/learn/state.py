@@ -71,6 +71,8 @@ def fingerprint(
         if options.positions and windows.positions_at is not None:
             digest.update(b"positions" + windows.positions_at.tobytes())
         digest.update(repr((windows.rssi.shape, windows.rooms, windows.access_points)).encode())
+    if options.taught_trees:
+        digest.update(b"trees are taught")  # once they were not: what was kept then is another model
     if targets is not None:
         digest.update(repr((targets.dtype.str, targets.shape)).encode() + targets.tobytes())
     return digest.hexdigest()

@@ -202,7 +202,7 @@ def run_all(
             stages.check_follow(options.state, sets)
     folder.forget(folder.result, folder.page)
     if run.lesson is not None:
-        dataclasses.replace(options, distil=run.lesson.about)  # refused before anything is built
+        run.lesson.asked_of(options)  # refused before anything is built
     preflight(sets, options, run.precision, run.limits, run.tiers, run.weight_bits, follow=run.follow)
     if run.seeds == 1:
         result = one_seed(folder, sets, options, run, speaker)

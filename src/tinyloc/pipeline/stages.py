@@ -186,7 +186,7 @@ def _taught(
     """What the teachers say, where there are any."""
     if lesson is None:
         return Taught(options, None, options, None)
-    options = dataclasses.replace(options, distil=lesson.about)  # refused before a teacher is trained
+    lesson.asked_of(options)  # refused before a teacher is trained
     return teach(lesson, sets, options, folder.teachers, progress)
 
 
@@ -250,11 +250,12 @@ def _stopped(folder: RunFolder, family: str) -> StoppedError:
             f"stopped; the members that were trained are kept in {folder.members}",
             hint="The same command goes on from there.",
         )
-    if folder.training_state.exists():
-        return StoppedError(
-            f"stopped; where training stood is kept in {folder.training_state}",
-            hint="The same command goes on from there.",
-        )
+    for kept in (folder.training_state, folder.training_chosen):
+        if kept.exists():
+            return StoppedError(
+                f"stopped; where training stood is kept in {kept}",
+                hint="The same command goes on from there.",
+            )
     return StoppedError("stopped before training began", hint="The same command starts anew.")
 
 

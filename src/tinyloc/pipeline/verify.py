@@ -343,7 +343,11 @@ def _data(sets: WindowSets, graph: Graph) -> verdict.Data:
 def _options(checkpoint: Checkpoint) -> dict[str, str | bool | int | float]:
     facts = checkpoint.training
     kept = facts.get("options", facts)
-    return {key: value for key, value in kept.items() if isinstance(value, (str, bool, int, float))}
+    found = {key: value for key, value in kept.items() if isinstance(value, (str, bool, int, float))}
+    how = kept.get("distil")
+    if isinstance(how, dict) and "kind" in how:
+        found["taught"] = " ".join([how["kind"], *(f"{name} {how[name]:g}" for name in ("tau", "alpha"))])
+    return found
 
 
 def _validation(quantised: Quantised) -> verdict.Validation:

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from tinyloc.learn.lessons import Teacher
+from tinyloc.learn.lessons import Lesson, Teacher
 from tinyloc.learn.options import Teaching, TrainOptions
 from tinyloc.quant.decision import Decision
 from tinyloc.quant.lower import Precision
@@ -54,6 +54,11 @@ class Model:
     def options(self, seed: int) -> TrainOptions:
         """How it is trained with that seed."""
         return dataclasses.replace(self.train, seed=seed)
+
+    @property
+    def lesson(self) -> Lesson:
+        """Who teaches it, and how."""
+        return Lesson(self.teachers, self.teaching, self.tau, self.alpha)
 
     def teacher_options(self, teacher: Teacher) -> TrainOptions:
         """How one of its teachers is trained, where that is a network: as itself, but for the shape."""

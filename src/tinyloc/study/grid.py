@@ -305,11 +305,9 @@ class _Reader(Values):
             )
         variant = self.typed(f"{key}.variant", value.get("variant", ""), str)
         taught_how = self.taught(key, value)
-        if taught_how.get("teaching") == "features":
-            if any(one.trees for one in teachers):
-                raise self.wrong(f"{key}.teacher", value["teacher"], 'networks, for teaching = "features"')
-            if family == FOREST:
-                raise self.wrong(f"{key}.teaching", "features", "paper or soft, for the trees of a forest")
+        how = taught_how.get("teaching")
+        if how in ("marginals", "features") and any(one.trees for one in teachers):
+            raise self.wrong(f"{key}.teacher", value["teacher"], f'networks, for teaching = "{how}"')
         settled = self.choice(f"{key}.decision", value.get("decision", decision), DECISIONS)
         follow = self.typed(f"{key}.follow", value.get("follow", False), bool)
         computed = [name for name in chosen if not COMPRESSIONS[name].on_device]
@@ -354,7 +352,15 @@ class _Reader(Values):
         return found
 
     def teachable(self, key: str, model: Model) -> None:
-        """Refuse a network that cannot be trained as its student is, but for the shape."""
+        """Refuse a student that cannot be taught so, and a network that cannot be trained as its student is,
+        but for the shape.
+        """
+        if any(map(is_distilled, model.compressions)):
+            try:
+                model.lesson.asked_of(model.train)
+            except UsageError as error:
+                where = key.removesuffix("teacher") + "teaching"
+                raise UsageError(f"{self.where}, {where}: {error.message}", hint=error.hint) from None
         for teacher in model.teachers:
             if not teacher.trees:
                 try:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import available_tiers, find_tier
 from tinyloc.learn.options import facts as train_facts
+from tinyloc.models.config import ForestConfig
 from tinyloc.quant.lower import Precision
 from tinyloc.study.entries import Model
 from tinyloc.study.rows import BASELINE, Row
@@ -84,11 +85,14 @@ TAUGHT: Final = ("teaching", "tau", "alpha", "qat_steps")
 def model_facts(model: Model) -> dict[str, Any]:
     """What decides a model, but for which sets and compressions it is asked for.
 
-    One teacher stands as it did before there were ensembles, so that no name of a finished cell changes.
+    One teacher stands as it did before there were ensembles, so that no name of a finished cell changes; an
+    ensemble whose trees are taught is another one than it was when they were not.
     """
     facts = {**dataclasses.asdict(model), "train": train_facts(model.train)}
     teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
     teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
-    return {"teacher": teacher} | {
-        name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)
-    }
+    about = {name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)}
+    trees = any(member.family == ForestConfig.family for member in model.train.members)
+    if trees and model.teachers and model.teaching != "features":
+        about["trees"] = "taught"
+    return {"teacher": teacher} | about

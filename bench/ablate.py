@@ -6,8 +6,8 @@ change: the mean and the range of the seeds. The words are those of `tinyloc tra
 With `--folds` each seed is judged by the folds of a cross-validation: by their mean.
 
 With `--teacher "mamba H32L1"`, trained as the base says and as `--teacher-too class_weights=1` says besides,
-every model is taught, the way `--teaching` says, but for a first row without a teacher. docs/LOG.md has the
-tables.
+every model is taught, the way `--teaching` says, but for a first row without a teacher and a second one whose
+teacher says no more than the labels. docs/LOG.md has the tables.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ from tinyloc.learn.predict import predict
 from tinyloc.learn.train import train
 from tinyloc.metrics import macro_f1
 
+LABELS = "the labels"
+"""A teacher that says what is known."""
+
 
 def asked(words: str, lesson: Lesson | None, **shape: Any) -> TrainOptions:
     """The options of words such as "scaling=zscore rate=0.01"; a later word counts, not an earlier one."""
@@ -41,11 +44,16 @@ def asked(words: str, lesson: Lesson | None, **shape: Any) -> TrainOptions:
 
 
 def judged(
-    sets: WindowSets, options: TrainOptions, lesson: Lesson | None, teacher: TrainOptions, cache: Path
+    sets: WindowSets, options: TrainOptions, lesson: Lesson | str | None, teacher: TrainOptions, cache: Path
 ) -> float:
-    """Macro-F1 in per cent on validation of one model, taught by one that was trained as `teacher` says."""
+    """Macro-F1 in per cent on validation of one model, taught by one that was trained as `teacher` says or by
+    the labels.
+    """
     targets = None
-    if lesson is not None:
+    if lesson == LABELS:
+        options = dataclasses.replace(options, distil=Distil("paper", LABELS))
+        targets = np.eye(len(sets.train.rooms), dtype=np.float32)[sets.train.room]
+    elif isinstance(lesson, Lesson):
         taught = teach(lesson, sets, teacher, cache)
         options, targets = dataclasses.replace(options, distil=taught.options.distil), taught.targets
     model = train(sets, options, targets=targets)
@@ -82,9 +90,10 @@ def main() -> None:
     shape = {name: getattr(given, name) for name in ("family", "hidden", "trees", "leaves")}
     shape["members"] = members_of(given.members)
     teacher = asked(f"{given.base} {given.teacher_too}", lesson, **shape)
+    rows: list[tuple[str, str, Lesson | str | None]]
     rows = [(change or "nothing", change, lesson) for change in ("", *given.tries)]
     if lesson:
-        rows.insert(0, ("no teacher", "", None))
+        rows[:0] = [("no teacher", "", None), (f"taught by {LABELS}", "", LABELS)]
     where = "the folds'" if given.folds else "validation"
     print(f"| changed | access points read | {where} macro-F1 |\n|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="tinyloc-ablate-") as cache:

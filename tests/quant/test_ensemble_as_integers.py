@@ -68,6 +68,21 @@ def test_the_float_twin_is_what_the_members_say_together(name: str) -> None:
 
 
 @pytest.mark.parametrize("precision", ["int16", "int8"])
+def test_a_vote_of_few_trees_is_much(precision: str, tmp_path: Path) -> None:
+    """Few votes on one scale of scores are a large factor: the proof of the accumulator knows how few."""
+    checkpoint = together([ForestConfig(P, K, 3, 4), ForestConfig(P, K, 1, 2)], T, shares=[1, 1])
+    rssi = np.concatenate([signal(100, T, P), any_bytes(30, T, P)])
+    graph = lower(checkpoint, rssi, precision)  # type: ignore[arg-type]
+    wanted = predict(checkpoint, windows(rssi, checkpoint))
+    found = Reference(graph).run(rssi)
+    assert (found[:, -1].argmax(axis=1) == wanted.argmax(axis=1)).all(), (
+        "a vote is far from being rounded away"
+    )
+    emit(graph, tmp_path / "c")
+    assert build_host(tmp_path / "c", tmp_path / "host", sanitize=True).run(records(rssi)) == answers(found)
+
+
+@pytest.mark.parametrize("precision", ["int16", "int8"])
 @pytest.mark.parametrize("name", MIXES)
 def test_integers_stay_close(name: str, precision: str) -> None:
     steps, checkpoint = made(name)

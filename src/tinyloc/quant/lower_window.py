@@ -174,7 +174,7 @@ def _(operator: FloatStandardise, to: Lowering) -> Operator:
 @lower_operator.register
 def _(operator: FloatForest, to: Lowering) -> Operator:
     x = to.tensors[operator.x]
-    y = Tensor(operator.y, operator.rooms, 16, 32767, 1.0)
+    y = Tensor(operator.y, operator.rooms, 16, len(operator.inner), 1.0)  # a vote a tree
     to.tensors[operator.y] = y
     feature = operator.feature
     return Forest(

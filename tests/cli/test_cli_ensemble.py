@@ -23,6 +23,7 @@ def test_it_goes_the_whole_way(recording: Path, tmp_path: Path) -> None:
     assert "ensemble 2 statnet H4 + forest 3x4 + mamba H2L1" in first.err
     result = json.loads((tmp_path / "result.json").read_bytes())
     assert result["model"]["family"] == "ensemble"
+    assert result["model"]["options"]["taught"] == "paper tau 1 alpha 0.9"
     assert result["device"]["identical_windows"] == result["device"]["windows"] > 0
     assert result["f1_macro"]["device"] == result["f1_macro"]["integer"]
     model = Checkpoint.load(tmp_path / "model.safetensors")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from learn_windows import make_sets
 
 from tinyloc.data.windows import merged
-from tinyloc.errors import UsageError
+from tinyloc.errors import StoppedError, UsageError
 from tinyloc.learn import teachers
 from tinyloc.learn.distil import room_shares
 from tinyloc.learn.forest import Growth, alike, arrays, candidates
@@ -219,3 +220,16 @@ def test_a_fold_is_taught_by_teachers_of_the_fold() -> None:
     said = teachers.targets(again, fold.train, "soft", 2.0)
     by_hand = retrain(fold, dataclasses.replace(options, distil=about), chosen, targets=said)
     assert as_bytes(found.weights) == as_bytes(by_hand.weights)
+
+
+def test_ctrl_c_in_a_refit_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = dataclasses.replace(OPTIONS, refit=True)
+    whole, _ = stages.train(RunFolder(tmp_path / "whole"), SETS, options, lesson=read_lesson(["forest"]))
+    folder = RunFolder(tmp_path / "stopped")
+    with monkeypatch.context() as patched:
+        patched.setattr("tinyloc.learn.forest.regrow", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(StoppedError, match=r"where training stood is kept in .*training\.chosen"):
+            stages.train(folder, SETS, options, lesson=read_lesson(["forest"]))
+    again, taken = stages.train(folder, SETS, options, lesson=read_lesson(["forest"]))
+    assert not taken
+    assert again.to_bytes() == whole.to_bytes()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from learn_windows import make_sets
 
 from tinyloc.data.windows import merged
-from tinyloc.errors import StoppedError, UsageError
+from tinyloc.errors import StoppedError, TrainingError, UsageError
 from tinyloc.learn import teachers
 from tinyloc.learn.distil import room_shares
 from tinyloc.learn.forest import Growth, alike, arrays, candidates
@@ -233,3 +233,12 @@ def test_ctrl_c_in_a_refit_says_what_is_kept(tmp_path: Path, monkeypatch: pytest
     again, taken = stages.train(folder, SETS, options, lesson=read_lesson(["forest"]))
     assert not taken
     assert again.to_bytes() == whole.to_bytes()
+
+
+def test_a_teacher_that_says_one_room_of_everything_is_named() -> None:
+    one = np.eye(ROOMS, dtype=np.float32)[np.zeros(len(SETS.train), np.int64)]
+    with pytest.raises(TrainingError, match="its teacher hardly tells one room from another") as caught:
+        train(SETS, taught(PAPER), targets=one)
+    assert "lower its share" in str(caught.value)
+    followed = train(SETS, taught(Distil("paper", "x", alpha=0.1)), targets=one)
+    assert len(followed.weights["feature"]), "where labels count for more, they grow trees"

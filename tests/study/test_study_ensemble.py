@@ -121,7 +121,7 @@ def test_members_are_trained_once_and_taken_again(tmp_path: Path, monkeypatch: p
 def test_members_that_are_taught_are_trained_once_and_taken_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taught = 'variant = "taught"\ncompressions = ["distilled"]\nteacher = "mamba H4"\n'
+    taught = 'variant = "taught"\ncompressions = ["distilled"]\nteacher = "mamba H4"\nteaching = "soft"\n'
     two = f"""{ONE}
 {TRAIN}
 [[models]]
@@ -141,7 +141,7 @@ size = ["2 statnet H4 + forest 3x4", "statnet H4 + mamba H2"]
         monkeypatch.setattr(where, "train", counted)
     rows = run_study(grid, out, jobs=1)
     assert [row.error for row in rows] == ["", ""]
-    first = ["forest 2", "mamba taught 2", "statnet taught 2", "statnet taught 2"]
+    first = ["forest taught 2", "mamba taught 2", "statnet taught 2", "statnet taught 2"]
     again = ["mamba 1", "mamba taught 1", "statnet taught 1", "statnet taught 1"]
     assert sorted(trained) == sorted(first + again), "each once, and each network once more by a refit"
     for path in (out / "cells").glob("*.json"):

@@ -152,7 +152,7 @@ def grow(
         if told:
             told(trial + 1, len(ways), score, best[0][0] if best else score)
     if best is None:
-        raise _nothing_to_tell_by()
+        raise _nothing_to_tell_by(options)
     return _checkpoint(sets, options, best[1], best[0][0], trials)
 
 
@@ -172,7 +172,7 @@ def regrow(
     way = Growth(*(best[field.name] for field in dataclasses.fields(Growth)))
     weights = _grown(sets.train, options, way, best["start"], room_shares(options, sets.train, targets))
     if not len(weights["feature"]):
-        raise _nothing_to_tell_by()
+        raise _nothing_to_tell_by(options)
     model = _checkpoint(sets, options, weights, chosen.training["validation_macro_f1"], trials)
     return dataclasses.replace(model, training={**model.training, "refit": True})
 
@@ -211,5 +211,10 @@ def _checkpoint(
     )
 
 
-def _nothing_to_tell_by() -> TrainingError:
+def _nothing_to_tell_by(options: TrainOptions) -> TrainingError:
+    if options.distil is not None:
+        return TrainingError(
+            "every tree says one room for all windows: its teacher hardly tells one room from another",
+            hint="Train the teacher longer, take another one, or lower its share, alpha.",
+        )
     return TrainingError("no signal in the training windows tells one room from another")

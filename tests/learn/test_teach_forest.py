@@ -205,10 +205,15 @@ def test_marginals_need_a_chain_that_trees_do_not_have(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="marginals are those of a CRF"):
         stages.train(RunFolder(tmp_path), SETS, OPTIONS, lesson=read_lesson(["mamba H4L1"], "marginals"))
     assert not (tmp_path / "teachers").exists(), "before anybody is trained"
+    about = read_lesson(["mamba H4L1"], "marginals")
+    for options, able in ((OPTIONS, False), (TrainOptions(), True)):
+        with pytest.raises(UsageError) as caught:
+            about.asked_of(options)
+        assert ("give it a CRF" in str(caught.value.hint)) is able
 
 
 def test_a_fold_is_taught_by_teachers_of_the_fold() -> None:
-    """What a study's cross-validation does, beside the same by hand."""
+    """Taught as validation chose it, by a teacher that was: what a study's cross-validation asks for."""
     (one,) = LESSON.teachers
     options = dataclasses.replace(OPTIONS, steps=20, scaling="minmax", augmentation=Augmentation())
     network = train(SETS, one.options(options))
@@ -240,5 +245,8 @@ def test_a_teacher_that_says_one_room_of_everything_is_named() -> None:
     with pytest.raises(TrainingError, match="its teacher hardly tells one room from another") as caught:
         train(SETS, taught(PAPER), targets=one)
     assert "lower its share" in str(caught.value)
+    deaf = dataclasses.replace(SETS.train, rssi=np.full_like(SETS.train.rssi, -128))
+    with pytest.raises(TrainingError, match="no signal in the training windows"):
+        train(dataclasses.replace(SETS, train=deaf), taught(PAPER), targets=RIGHT)
     followed = train(SETS, taught(Distil("paper", "x", alpha=0.1)), targets=one)
     assert len(followed.weights["feature"]), "where labels count for more, they grow trees"

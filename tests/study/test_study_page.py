@@ -145,6 +145,12 @@ def test_a_headline_of_no_winner_that_beats_all_is_a_sentence() -> None:
     assert "Under none of 3 budgets does the winner beat every baseline." in page.render(_rows(), ABOUT)
 
 
+def test_a_headline_without_baselines_claims_none_was_beaten() -> None:
+    alone = page.render([row for row in _rows() if row.family != "baseline"], ABOUT)
+    assert "The best model under each of 3 budgets; no baseline stands beside it." in alone
+    assert "beats every baseline" not in alone
+
+
 def test_the_papers_figures_stand_beside_ours() -> None:
     rows = [dataclasses.replace(row, set="byrne:C") for row in _rows()]
     text = page.render(rows, ABOUT)

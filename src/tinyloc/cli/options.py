@@ -108,6 +108,7 @@ def train_options(named: dict[str, Any], tuned: list[str] | None, lesson: Any = 
     Raises UsageError for a name that training does not have, a value of another kind, and what neither the
     family reads nor the networks that teach it (`lesson`).
     """
+    from tinyloc.learn.lessons import networks
     from tinyloc.learn.options import Augmentation, TrainOptions
     from tinyloc.learn.unread import unread
 
@@ -137,8 +138,8 @@ def train_options(named: dict[str, Any], tuned: list[str] | None, lesson: Any = 
     if augmentation:
         options["augmentation"] = Augmentation(**augmentation)
     found = TrainOptions(**options)
-    teachers = [] if lesson is None else [one.family for one in lesson.teachers if not one.trees]
-    for name, why in unread(found, teachers).items():
+    teachers = () if lesson is None else lesson.teachers
+    for name, why in unread(found, networks(teachers)).items():
         flag = FLAGS.get(name, f"--tune {name}")
         if name == "augmentation":
             flag = "--tune " + next(word for word, share in shares.items() if share in augmentation)

@@ -62,15 +62,8 @@ class Growth:
     def grow(self, x: npt.NDArray[np.int16], room: npt.NDArray[Any], config: ForestConfig, seed: int) -> Any:
         """The fitted scikit-learn forest."""
         make = RandomForestClassifier if self.kind == "random" else ExtraTreesClassifier
-        return make(
-            config.trees,
-            max_leaf_nodes=config.leaves,
-            min_samples_leaf=self.smallest_leaf,
-            max_features=self.shown,
-            class_weight="balanced_subsample" if self.balanced else None,
-            random_state=seed,
-            n_jobs=1,
-        ).fit(x.astype(np.float32), room)
+        weights = "balanced_subsample" if self.balanced else None
+        return make(**self._how(config, seed), class_weight=weights).fit(x.astype(np.float32), room)
 
     def grow_taught(self, x: npt.NDArray[np.int16], shares: Shares, config: ForestConfig, seed: int) -> Any:
         """The fitted scikit-learn forest of regression trees on `shares` [W, K]. Where rooms count alike, a
@@ -78,14 +71,18 @@ class Growth:
         """
         make = RandomForestRegressor if self.kind == "random" else ExtraTreesRegressor
         heavy = alike(shares) if self.balanced else None
-        return make(
-            config.trees,
-            max_leaf_nodes=config.leaves,
-            min_samples_leaf=self.smallest_leaf,
-            max_features=self.shown,
-            random_state=seed,
-            n_jobs=1,
-        ).fit(x.astype(np.float32), shares, sample_weight=heavy)
+        return make(**self._how(config, seed)).fit(x.astype(np.float32), shares, sample_weight=heavy)
+
+    def _how(self, config: ForestConfig, seed: int) -> dict[str, Any]:
+        """What scikit-learn is told of trees of either kind."""
+        return {
+            "n_estimators": config.trees,
+            "max_leaf_nodes": config.leaves,
+            "min_samples_leaf": self.smallest_leaf,
+            "max_features": self.shown,
+            "random_state": seed,
+            "n_jobs": 1,
+        }
 
 
 def alike(shares: Shares) -> Shares:
@@ -152,7 +149,7 @@ def grow(
         if told:
             told(trial + 1, len(ways), score, best[0][0] if best else score)
     if best is None:
-        raise _nothing_to_tell_by(options)
+        raise _nothing_to_tell_by(sets.train, options)
     return _checkpoint(sets, options, best[1], best[0][0], trials)
 
 
@@ -172,7 +169,7 @@ def regrow(
     way = Growth(*(best[field.name] for field in dataclasses.fields(Growth)))
     weights = _grown(sets.train, options, way, best["start"], room_shares(options, sets.train, targets))
     if not len(weights["feature"]):
-        raise _nothing_to_tell_by(options)
+        raise _nothing_to_tell_by(sets.train, options)
     model = _checkpoint(sets, options, weights, chosen.training["validation_macro_f1"], trials)
     return dataclasses.replace(model, training={**model.training, "refit": True})
 
@@ -211,8 +208,9 @@ def _checkpoint(
     )
 
 
-def _nothing_to_tell_by(options: TrainOptions) -> TrainingError:
-    if options.distil is not None:
+def _nothing_to_tell_by(windows: Windows, options: TrainOptions) -> TrainingError:
+    x = features(windows.rssi)
+    if options.distil is not None and (x != x[0]).any():
         return TrainingError(
             "every tree says one room for all windows: its teacher hardly tells one room from another",
             hint="Train the teacher longer, take another one, or lower its share, alpha.",

@@ -77,6 +77,11 @@ def read_teacher(text: str) -> Teacher | None:
     return Teacher(family, *shape)
 
 
+def networks(teachers: Sequence[Teacher]) -> tuple[str, ...]:
+    """The families of those that are trained as their student is: not of trees."""
+    return tuple(one.family for one in teachers if not one.trees)
+
+
 def teachers_known() -> str:
     """What `read_teacher` takes, for an error."""
     networks = ", ".join(name for name in CONFIGS if is_network(name))
@@ -108,7 +113,8 @@ class Lesson:
             raise UsageError(
                 "marginals are those of a CRF, and a network that teaches is trained as its student is: "
                 "without one",
-                hint="Give the student a CRF (crf = true), or let it be taught another way.",
+                hint="Let it be taught another way, paper or soft"
+                + (", or give it a CRF (crf = true)." if CONFIGS[options.family].per_step else "."),
             )
         return asked
 

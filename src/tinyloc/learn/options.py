@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -218,7 +219,7 @@ class TrainOptions:
             if getattr(self, name) not in known:
                 raise UsageError(f"{name} {getattr(self, name)!r} is none of {', '.join(known)}")
         self._check_ensemble()
-        if self.distil is not None and not any(_learns_from(self.distil, one) for one in self.families):
+        if self.distil is not None and not any(_learns(one, self.distil.kind) for one in self.families):
             what = "it has no features that a teacher's could be compared with"
             raise no_network(self.family, what, members=bool(self.members))
         forgetful = [one for one in self.families if not CONFIGS[one].stepwise]
@@ -253,8 +254,7 @@ class TrainOptions:
     @property
     def taught_trees(self) -> bool:
         """Whether trees among an ensemble's members learn from its teacher."""
-        trees = ForestConfig.family in (one.family for one in self.members)
-        return trees and self.distil is not None and _learns_from(self.distil, ForestConfig.family)
+        return self.distil is not None and trees_learn(self.members, self.distil.kind)
 
     def _check_ensemble(self) -> None:
         """Raise UsageError unless an ensemble has members, it alone, and they can be trained so."""
@@ -278,15 +278,20 @@ class TrainOptions:
         found: list[TrainOptions] = []
         for i, member in enumerate(self.members):
             seed = self.seed + MEMBER_SEEDS * self.members[:i].count(member)
-            distil = self.distil if self.distil and _learns_from(self.distil, member.family) else None
+            distil = self.distil if self.distil and _learns(member.family, self.distil.kind) else None
             own = {**dataclasses.asdict(member), "members": (), "seed": seed, "distil": distil}
             found.append(dataclasses.replace(self, **own))
         return tuple(found)
 
 
-def _learns_from(how: Distil, family: str) -> bool:
+def _learns(family: str, kind: Teaching) -> bool:
     """Whether a model of that family can be taught so: trees have nothing that features would teach."""
-    return is_network(family) or how.kind != "features"
+    return is_network(family) or kind != "features"
+
+
+def trees_learn(members: Sequence[Member], kind: Teaching) -> bool:
+    """Whether there are trees among the members that are taught in this way."""
+    return any(one.family == ForestConfig.family and _learns(one.family, kind) for one in members)
 
 
 def read(options: TrainOptions, train: Windows) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ from typing import Any, Final, get_args
 from tinyloc.data.sources import ALL
 from tinyloc.device.boards import find_board
 from tinyloc.errors import BoardError, UsageError
-from tinyloc.learn.lessons import Teacher, read_teacher, teachers_known
+from tinyloc.learn.lessons import Teacher, networks, read_teacher, teachers_known
 from tinyloc.learn.members import members_known, read_members, read_size, read_trees
 from tinyloc.learn.options import Augmentation, Teaching, TrainOptions
 from tinyloc.learn.unread import unread
@@ -329,8 +329,7 @@ class _Reader(Values):
                 train = TrainOptions(**options, family=family, **shape)
             except UsageError as error:
                 raise UsageError(f"{self.where}, {key}: {error.message}", hint=error.hint) from None
-            networks = [one.family for one in teachers if not one.trees] if taught else []
-            for name, why in unread(train, networks).items():
+            for name, why in unread(train, networks(teachers if taught else ())).items():
                 if name in own:
                     raise UsageError(f"{self.where}, {key}.{name}: {why}", hint="Leave it out.")
             model = Model(

@@ -252,6 +252,8 @@ def headline(parts: Sequence[SetPart]) -> str:
     if not asked:
         return "No budget was asked for."
     budgets = f"{len(asked)} budget{'s' * (len(asked) != 1)}"
+    if not any(line.baseline for one in parts for line in one.lines):
+        return f"The best model under each of {budgets}; no baseline stands beside it."
     if not won:
         return f"Under none of {budgets} does the winner beat every baseline."
     return f"Under {won} of {budgets}, the winner also beats every baseline."

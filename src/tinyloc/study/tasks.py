@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from tinyloc.device.boards import find_board
 from tinyloc.device.tiers import available_tiers, find_tier
 from tinyloc.learn.options import facts as train_facts
-from tinyloc.models.config import ForestConfig
+from tinyloc.learn.options import trees_learn
 from tinyloc.quant.lower import Precision
 from tinyloc.study.entries import Model
 from tinyloc.study.rows import BASELINE, Row
@@ -92,7 +92,6 @@ def model_facts(model: Model) -> dict[str, Any]:
     teachers = [dataclasses.astuple(teacher) for teacher in model.teachers]
     teacher = teachers if len(teachers) > 1 else next(iter(teachers), None)
     about = {name: facts[name] for name in ("family", "hidden", "layers", "train", *TAUGHT)}
-    trees = any(member.family == ForestConfig.family for member in model.train.members)
-    if trees and model.teachers and model.teaching != "features":
+    if model.teachers and trees_learn(model.train.members, model.teaching):
         about["trees"] = "taught"
     return {"teacher": teacher} | about
